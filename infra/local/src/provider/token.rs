@@ -1,0 +1,182 @@
+//! The token endpoint (RFC 6749, sections 4.1.3, 4.4 and 6) and the revocation endpoint (RFC 7009).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::client::{Refusal, authenticate};
+use super::control::{Fault, TokenRequest};
+use super::ledger::{Asker, Family, Issued, Terms};
+use super::params::Params;
+use super::server::{HangUp, Inner, Shared};
+
+pub(super) async fn token(
+    State(shared): State<Arc<Shared>>,
+    tenant: Option<Path<String>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let tenant = tenant.map(|Path(tenant)| tenant);
+    let (response, delay) = serve_token(&mut shared.lock(), tenant, &headers, &body);
+    tokio::time::sleep(delay).await;
+    response
+}
+
+fn serve_token(
+    inner: &mut Inner,
+    tenant: Option<String>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> (Response, Duration) {
+    let params = form(headers, body);
+    let pairs = params
+        .as_ref()
+        .map(|params| params.clone().into_pairs())
+        .unwrap_or_default();
+    let mut seen = TokenRequest::new(pairs, tenant.clone());
+    let fault = inner.stage.faults.pop_front();
+    let response = match fault {
+        Some(Fault::Answer {
+            status,
+            headers,
+            body,
+        }) => {
+            seen.refused = Some(format!("a fault, {status}"));
+            canned(status, &headers, body)
+        }
+        Some(Fault::Drop) => {
+            seen.refused = Some("a fault, no answer".to_owned());
+            HangUp.into_response()
+        }
+        fault @ (Some(Fault::DropAnswer) | None) => {
+            let outcome =
+                params.and_then(|params| exchange(inner, tenant.as_deref(), headers, &params, &mut seen));
+            seen.refused = outcome
+                .as_ref()
+                .err()
+                .map(|refusal| format!("{}: {}", refusal.error, refusal.description));
+            inner.save();
+            match fault {
+                Some(_) => HangUp.into_response(),
+                None => outcome.map_or_else(IntoResponse::into_response, |answer| success(&answer)),
+            }
+        }
+    };
+    inner.stage.requests.push(seen);
+    (response, inner.stage.delay)
+}
+
+/// Does what the grant type says, and makes the members of the answer.
+fn exchange(
+    inner: &mut Inner,
+    tenant: Option<&str>,
+    headers: &HeaderMap,
+    params: &Params,
+    seen: &mut TokenRequest,
+) -> Result<Map<String, Value>, Refusal> {
+    let (client, method) = authenticate(&inner.options.clients, headers, params)?;
+    seen.auth = Some(method);
+    let asker = Asker {
+        client_id: &client.id,
+        tenant,
+    };
+    let terms = Terms {
+        access_token_lifetime: inner.options.access_token_lifetime,
+        refresh_tokens: inner.options.refresh_tokens,
+    };
+    let ledger = &mut inner.ledger;
+    let issued = match params.required("grant_type")? {
+        "authorization_code" => ledger.redeem_code(
+            params.required("code")?,
+            &asker,
+            params.optional("redirect_uri"),
+            params.optional("code_verifier"),
+            terms,
+        )?,
+        "refresh_token" => {
+            ledger.redeem_refresh_token(params.required("refresh_token")?, &asker, params.scopes(), terms)?
+        }
+        "client_credentials" => {
+            let family = Family {
+                client_id: client.id.clone(),
+                user: None,
+                tenant: tenant.map(str::to_owned),
+                scopes: params.scopes(),
+                revoked: false,
+            };
+            ledger.mint_for_client(family, terms)
+        }
+        other => {
+            return Err(Refusal::unsupported_grant_type(format!(
+                "{other} is not supported"
+            )));
+        }
+    };
+    let mut answer = members(issued, terms.access_token_lifetime);
+    if let Some(edit) = &inner.stage.edit_answer {
+        edit(&mut answer);
+    }
+    Ok(answer)
+}
+
+fn members(issued: Issued, lifetime: Duration) -> Map<String, Value> {
+    let mut answer = Map::new();
+    answer.insert("access_token".to_owned(), json!(issued.access_token));
+    answer.insert("token_type".to_owned(), json!("Bearer"));
+    answer.insert("expires_in".to_owned(), json!(lifetime.as_secs()));
+    if let Some(refresh_token) = issued.refresh_token {
+        answer.insert("refresh_token".to_owned(), json!(refresh_token));
+    }
+    answer.insert("scope".to_owned(), json!(issued.scopes.join(" ")));
+    answer
+}
+
+fn success(answer: &Map<String, Value>) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+}
+
+fn canned(status: u16, headers: &[(String, String)], body: String) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, body).into_response();
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+pub(super) async fn revoke(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    serve_revoke(&mut shared.lock(), &headers, &body)
+        .map_or_else(IntoResponse::into_response, IntoResponse::into_response)
+}
+
+/// Answers 200 for unknown tokens too: what the client wanted is the case (RFC 7009, section 2.2).
+fn serve_revoke(inner: &mut Inner, headers: &HeaderMap, body: &[u8]) -> Result<StatusCode, Refusal> {
+    let params = form(headers, body)?;
+    let (client, _) = authenticate(&inner.options.clients, headers, &params)?;
+    inner.ledger.revoke(params.required("token")?, &client.id);
+    inner.stage.revocations += 1;
+    inner.save();
+    Ok(StatusCode::OK)
+}
+
+fn form(headers: &HeaderMap, body: &[u8]) -> Result<Params, Refusal> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Refusal::invalid_request(
+            "the body must be application/x-www-form-urlencoded",
+        ));
+    }
+    Params::parse(body)
+}
