@@ -1,0 +1,405 @@
+//! What can go wrong between us and a provider, as facts: what it means for the grant, what it is called, what to do.
+//!
+//! Nothing here knows HTTP. Failures are stored, logged and shown, so a text that a provider wrote is [`sanitised`]
+//! before it comes to rest in one.
+
+use std::time::Duration;
+
+use url::form_urlencoded;
+use uuid::Uuid;
+
+/// What a failure means for the grant, and so what is tried next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureClass {
+    /// The grant is dead; a person must connect again.
+    Terminal,
+    /// The connection is described wrongly or no longer welcome: concerns all its grants, until someone edits it.
+    Client,
+    /// The provider asks for fewer requests, and may say for how long.
+    Throttled { retry_after: Option<Duration> },
+    /// It will pass: the provider is failing, or was never reached.
+    Transient,
+    /// The request went out and no answer came back.
+    Ambiguous,
+    /// An answer came that says neither yes nor no.
+    Malformed,
+}
+
+impl FailureClass {
+    /// Whether a rotating refresh token that went out with the request may be spent although no new one arrived.
+    pub fn may_have_spent_the_token(self) -> bool {
+        matches!(self, Self::Ambiguous | Self::Malformed)
+    }
+}
+
+/// One failure. Safe to log, to store and to show: no text in it holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{title} ({code}): {detail}")]
+pub struct Failure {
+    pub class: FailureClass,
+    /// The provider's own error code such as `invalid_grant`, or one of ours such as `provider-timeout`. Theirs are
+    /// written with underscores, ours with hyphens.
+    pub code: String,
+    pub title: String,
+    /// What happened this time, in plain words.
+    pub detail: String,
+    /// What the reader can do about it.
+    pub fix: String,
+}
+
+impl Failure {
+    /// A failure that we noticed ourselves. `detail` is our own text, and holds no secret.
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::described(meaning(code).unwrap_or(UNKNOWN), code, detail.into())
+    }
+
+    /// A failure that the provider named. Both texts are the provider's; `sent` are the secrets of the request.
+    pub fn named_by_provider(code: &str, description: Option<&str>, sent: &[&str]) -> Self {
+        let known = meaning(code);
+        // What isn't in our table is repeated only if it reads like a code and can't be a secret.
+        let code = if known.is_some() || reads_like_a_code(code, sent) {
+            code
+        } else {
+            "provider-error"
+        };
+        let detail = match description.map(|text| sanitised(text, sent)) {
+            Some(text) if !text.is_empty() => format!("The provider answered {code}: {text}"),
+            _ => format!("The provider answered {code} and gave no reason."),
+        };
+        Self::described(known.unwrap_or(UNKNOWN), code, detail)
+    }
+
+    fn described((class, title, fix): Meaning, code: &str, detail: String) -> Self {
+        Self {
+            class,
+            code: code.to_owned(),
+            title: title.to_owned(),
+            detail,
+            fix: fix.to_owned(),
+        }
+    }
+
+    /// The same failure, of another class: the answer's status said more than its code.
+    pub fn with_class(mut self, class: FailureClass) -> Self {
+        self.class = class;
+        self
+    }
+}
+
+type Meaning = (FailureClass, &'static str, &'static str);
+
+/// An error that providers invented. It is not known to be final, nor to concern other grants of the connection, so
+/// this grant alone is tried again, later and later.
+const UNKNOWN: Meaning = (
+    FailureClass::Transient,
+    "The provider answered with an error of its own",
+    "Look the code up in the provider's documentation. If it stays, connect again.",
+);
+
+/// The table: every code with a meaning to us, its class, title and fix.
+///
+/// With underscores: RFC 6749 4.1.2.1 and 5.2, RFC 7009 2.2.1, RFC 8628 3.5, RFC 8707 2, OpenID Connect Core 3.1.2.6,
+/// and what GitHub (`docs.github.com`, "Troubleshooting OAuth app access token request errors") and Slack
+/// (`oauth.v2.access`) say in their stead. With hyphens: ours.
+fn meaning(code: &str) -> Option<Meaning> {
+    use FailureClass::{Ambiguous, Client, Malformed, Terminal, Throttled, Transient};
+
+    Some(match code {
+        "invalid_grant"
+        | "bad_refresh_token"
+        | "bad_verification_code"
+        | "code_already_used"
+        | "invalid_code"
+        | "invalid_refresh_token"
+        | "token_expired"
+        | "token_revoked" => (
+            Terminal,
+            "The provider no longer accepts this grant",
+            "Connect again: ask for a new connect link and sign in. If connecting itself ends like this, start anew, \
+             finish within a few minutes, and compare redirect_uri with the one registered at the provider.",
+        ),
+        "access_denied"
+        | "account_selection_required"
+        | "consent_required"
+        | "interaction_required"
+        | "login_required" => (
+            Terminal,
+            "The provider wants a person to sign in and consent",
+            "Connect again, with an account that may grant the scopes asked for, and agree to them.",
+        ),
+        "invalid_client" | "bad_client_secret" | "incorrect_client_credentials" | "invalid_client_id" => (
+            Client,
+            "The provider does not accept the client's credentials",
+            "Compare client_id and client_secret with the app registration at the provider; the secret may have \
+             expired. If both are right, try the other client_auth (\"basic\" or \"post\").",
+        ),
+        "unauthorized_client" | "unsupported_grant_type" | "unsupported_response_type" => (
+            Client,
+            "The provider does not let this client use this flow",
+            "Allow the connection's flow in the app registration at the provider, and check that the app is enabled \
+             for this tenant.",
+        ),
+        "invalid_scope" | "invalid_target" | "invalid_resource" => (
+            Client,
+            "The provider does not know a scope, audience or resource",
+            "Correct the connection's scopes, audience or token_params, and allow them in the app registration.",
+        ),
+        "invalid_request" | "unsupported_token_type" => (
+            Client,
+            "The provider does not understand the request",
+            "Check the connection against the provider's documentation: client_auth, pkce, scopes and token_params.",
+        ),
+        "redirect_uri_mismatch" | "bad_redirect_uri" => (
+            Client,
+            "The provider does not know our redirect URI",
+            "Copy the connection's redirect_uri, letter by letter, into the app registration at the provider.",
+        ),
+        "slow_down" | "rate_limited" | "ratelimited" | "too_many_requests" | "provider-throttled" => (
+            Throttled { retry_after: None },
+            "The provider asks for fewer requests",
+            "Nothing to do: it is tried again when the provider allows. If it stays, ask there for a higher limit.",
+        ),
+        "server_error"
+        | "temporarily_unavailable"
+        | "internal_error"
+        | "service_unavailable"
+        | "provider-unavailable" => (
+            Transient,
+            "The provider is having trouble",
+            "Nothing to do: it is tried again by itself. If it stays, look at the provider's status page.",
+        ),
+        "provider-error" => UNKNOWN,
+        "provider-refused" => (
+            Transient,
+            "The provider refused without giving a reason",
+            "Check the connection's URLs and client_auth. If they are right, a firewall of the provider may refuse \
+             our address; ask the provider.",
+        ),
+        "wrong-endpoint" => (
+            Client,
+            "The provider has no such endpoint",
+            "Correct the connection's token_url (or revocation_url) from the provider's documentation, and the \
+             values that fill its placeholders.",
+        ),
+        "provider-unreachable" => (
+            Transient,
+            "The provider can't be reached",
+            "Check the host in the connection's URLs. If it is right, nothing to do: it is tried again by itself.",
+        ),
+        "tls-failed" => (
+            Transient,
+            "No trusted encrypted connection to the provider",
+            "The provider needs a valid certificate from a public authority, for the host in the connection's URL.",
+        ),
+        "url-not-allowed" => (
+            Client,
+            "The URL is not one that may be called",
+            "Use an https URL without user name or password.",
+        ),
+        "address-not-allowed" => (
+            Client,
+            "The provider's host has no public address",
+            "Use a host on the public Internet; private, local and reserved addresses are never called.",
+        ),
+        "client-auth-unsupported" => (
+            Client,
+            "This way of client authentication is not supported yet",
+            "Set client_auth to \"basic\" or \"post\".",
+        ),
+        "redirect-uri-invalid" => (
+            Client,
+            "The redirect URI is not a URL",
+            "Check the public URL that the stack was deployed with.",
+        ),
+        "provider-timeout" => (
+            Ambiguous,
+            "The provider did not answer in time",
+            "Nothing to do: it is tried once more. If the provider has already replaced the token, connect again.",
+        ),
+        "answer-lost" => (
+            Ambiguous,
+            "The connection broke before the provider's answer was complete",
+            "Nothing to do: it is tried once more. If the provider has already replaced the token, connect again.",
+        ),
+        "answer-too-large" => (
+            Malformed,
+            "The provider's answer is too large to be one",
+            "Check that the URL is the provider's OAuth endpoint, and not a page for people. The old token may have \
+             been spent all the same: if the next try is refused, connect again.",
+        ),
+        "malformed-answer" => (
+            Malformed,
+            "The provider's answer can't be read",
+            "Check that token_url is the provider's OAuth token endpoint. The old token may have been spent all the \
+             same: if the next try is refused, connect again.",
+        ),
+        "unexpected-redirect" => (
+            Malformed,
+            "The provider answered with a redirect",
+            "Set the URL to where the provider's endpoint really is; redirects are never followed, because they \
+             would carry secrets along.",
+        ),
+        _ => return None,
+    })
+}
+
+/// The longest text of a provider that is kept, in characters.
+const LONGEST: usize = 300;
+
+/// Stands where a secret, or what may be one, stood.
+const REMOVED: &str = "[removed]";
+
+/// A provider's text, fit to be stored and shown: one line, no control or invisible characters, none of the secrets
+/// that were sent (as they are, or form-encoded), nothing that looks like a token, at most 300 characters.
+pub fn sanitised(text: &str, sent: &[&str]) -> String {
+    let mut text = one_line(text);
+    let mut needles: Vec<String> = sent.iter().flat_map(|secret| spellings(secret)).collect();
+    // Longest first: a secret that is part of another must not leave the other's rest behind.
+    needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+    for needle in needles {
+        text = text.replace(&needle, REMOVED);
+    }
+    shortened(&without_tokens(&text))
+}
+
+/// White space and control characters become single spaces; characters that hide or reorder text go.
+fn one_line(text: &str) -> String {
+    let visible: String = text
+        .chars()
+        .filter(|c| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    visible.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How a secret may appear in a text that went through [`one_line`].
+fn spellings(secret: &str) -> impl Iterator<Item = String> {
+    let encoded = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    // One to three characters would tear holes into every word, and hide nothing that could not be guessed.
+    [one_line(secret), encoded]
+        .into_iter()
+        .filter(|spelling| spelling.len() > 3)
+}
+
+fn without_tokens(text: &str) -> String {
+    let is_token_character = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let run = rest.find(|c| !is_token_character(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(run);
+        kept.push_str(if looks_like_a_token(word) { REMOVED } else { word });
+        let gap = after.find(is_token_character).unwrap_or(after.len());
+        kept.push_str(&after[..gap]);
+        rest = &after[gap..];
+    }
+    kept
+}
+
+/// A run of 20 or more characters with a digit in it, or longer than words are. Not a UUID with its hyphens: providers
+/// put those into their messages for support to find (Microsoft's "Trace ID").
+fn looks_like_a_token(word: &str) -> bool {
+    let word = word.trim_end_matches('.');
+    let is_uuid = word.len() == 36 && Uuid::try_parse(word).is_ok();
+    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+    !is_uuid && (word.len() >= 40 || (word.len() >= 20 && has_digit))
+}
+
+fn reads_like_a_code(code: &str, sent: &[&str]) -> bool {
+    (1..=64).contains(&code.len())
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte))
+        && sanitised(code, sent) == code
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_grant_is_terminal_and_a_wrong_secret_concerns_the_client() {
+        let class = |code| Failure::named_by_provider(code, None, &[]).class;
+        assert_eq!(class("invalid_grant"), FailureClass::Terminal);
+        assert_eq!(class("invalid_client"), FailureClass::Client);
+        assert_eq!(class("unauthorized_client"), FailureClass::Client);
+        assert_eq!(class("slow_down"), FailureClass::Throttled { retry_after: None });
+        assert_eq!(class("temporarily_unavailable"), FailureClass::Transient);
+    }
+
+    #[test]
+    fn an_unknown_code_is_kept_and_hurts_no_other_grant() {
+        let failure = Failure::named_by_provider("tenant_suspended", Some("Ask Bob."), &[]);
+        assert_eq!(
+            (failure.class, failure.code.as_str()),
+            (FailureClass::Transient, "tenant_suspended")
+        );
+        assert_eq!(failure.detail, "The provider answered tenant_suspended: Ask Bob.");
+    }
+
+    #[test]
+    fn a_code_that_is_no_word_or_a_secret_is_not_repeated() {
+        for code in [
+            "<script>",
+            "",
+            "a b",
+            "s3cr3t-value",
+            &"x".repeat(65),
+            "ya29.a0AfB_byC3kXq81234",
+        ] {
+            let failure = Failure::named_by_provider(code, None, &["s3cr3t-value"]);
+            assert_eq!(failure.code, "provider-error");
+            assert_eq!(
+                failure.detail,
+                "The provider answered provider-error and gave no reason."
+            );
+        }
+    }
+
+    #[test]
+    fn a_support_message_stays_readable() {
+        let message = "AADSTS70008: The refresh token has expired due to inactivity.\r\nTrace ID: \
+                       0f8fad5b-d9cb-469f-a165-70867728950e Timestamp: 2026-01-31 12:00:00Z";
+        assert_eq!(sanitised(message, &[]), message.replace("\r\n", " "));
+    }
+
+    #[test]
+    fn secrets_that_were_sent_are_removed_in_every_spelling() {
+        let secret = "p+w/ü ~&%";
+        let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let text = format!("bad secret {secret} or {encoded}!");
+        assert_eq!(sanitised(&text, &[secret]), "bad secret [removed] or [removed]!");
+        assert_eq!(sanitised("abcd-efgh", &["abcd", "abcd-efgh"]), "[removed]");
+        assert_eq!(sanitised("line\u{200b}-break", &["line-break"]), "[removed]");
+    }
+
+    #[test]
+    fn what_looks_like_a_token_is_removed() {
+        for token in [
+            "ya29.a0AfB_byC3kXq81234",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+            "0123456789abcdef0123456789abcdef",
+            "kVnfQxTzkVnfQxTzkVnfQxTzkVnfQxTzkVnfQxTz",
+        ] {
+            assert_eq!(
+                sanitised(&format!("token '{token}' is bad"), &[]),
+                "token '[removed]' is bad"
+            );
+        }
+    }
+
+    #[test]
+    fn control_and_invisible_characters_go_and_length_is_cut() {
+        assert_eq!(sanitised("a\u{0}b\tc\u{202e}d\u{1b}[31m", &[]), "a b cd [31m");
+        let long = sanitised(&"wörd ".repeat(200), &[]);
+        assert_eq!(long.chars().count(), 300);
+        assert!(long.ends_with('…'));
+    }
+}

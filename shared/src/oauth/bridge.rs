@@ -1,0 +1,56 @@
+//! Between the `oauth2` crate and [`Outbound`].
+//!
+//! `oauth2` would make a parse error, with the answer's bytes in it, of everything that is not exactly an RFC 6749
+//! answer. So the answer is judged here, and what goes on to `oauth2` is an answer that it can only accept.
+
+use std::pin::Pin;
+
+use http::{StatusCode, header};
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use serde_json::Value;
+
+use super::{
+    answer::{accepted, unreadable},
+    outbound::{Outbound, Purpose},
+    token_answer::TokenAnswer,
+};
+use crate::model::{Timestamp, failure::Failure};
+
+/// Carries one token request.
+pub(super) struct Bridge<'a> {
+    pub(super) outbound: &'a Outbound,
+    /// The secrets that the request holds.
+    pub(super) sent: Vec<&'a str>,
+    pub(super) now: Timestamp,
+}
+
+impl<'c> AsyncHttpClient<'c> for Bridge<'_> {
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Failure>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.exchange(request))
+    }
+}
+
+impl Bridge<'_> {
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
+        let credentials = basic_credentials(&request);
+        let sent: Vec<&str> = self.sent.iter().copied().chain(credentials.as_deref()).collect();
+
+        let answer = self.outbound.send(request, Purpose::TokenExchange).await?;
+        let body = accepted(&answer, &sent, self.now)?.ok_or_else(|| unreadable(&answer))?;
+        TokenAnswer::read(&body).map_err(|reason| Failure::new("malformed-answer", reason))?;
+
+        let mut accepted = HttpResponse::new(Value::Object(body).to_string().into_bytes());
+        // RFC 6749 5.1 has 200 alone, and so has `oauth2`; some providers answer 201.
+        *accepted.status_mut() = StatusCode::OK;
+        Ok(accepted)
+    }
+}
+
+/// What follows `Basic `: the client's secret in yet another spelling.
+fn basic_credentials(request: &HttpRequest) -> Option<String> {
+    let authorization = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    authorization.strip_prefix("Basic ").map(str::to_owned)
+}

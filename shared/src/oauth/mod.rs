@@ -1,0 +1,23 @@
+//! The wire to a provider: authorize URL, exchanges, revocation.
+//!
+//! Built on the `oauth2` crate, which knows how requests are written. What it leaves open is settled here: where
+//! requests may go and what became of them (`outbound`, `address`), what an answer means for the grant (`answer`), and
+//! how to read token answers as providers really write them (`token_answer`). No token, code or secret is in any error
+//! or `Debug` text that leaves this module.
+
+mod address;
+mod answer;
+mod authorize;
+mod bridge;
+mod exchange;
+mod outbound;
+mod revoke;
+#[cfg(test)]
+mod tests;
+mod token_answer;
+
+pub use authorize::{AuthorizeRequest, PkceChallenge, authorize_url, new_pkce, random_secret};
+pub use exchange::{Registration, client_credentials, exchange_code, refresh};
+pub use outbound::{Outbound, Relaxed};
+pub use revoke::{Revocation, revoke};
+pub use token_answer::{ExpirySource, TokenSet};

@@ -1,0 +1,276 @@
+//! The only door through which requests leave for a provider.
+//!
+//! People describe connections, so people choose where these requests go. The door opens only to https on the public
+//! Internet. The address is checked in the resolver, on the very addresses that are then dialled, so that a name can't
+//! answer one address to the check and another to the call. Redirects are not followed and no proxy is taken from the
+//! environment, for both would carry secrets past the check.
+//!
+//! The other half of its work is to know what became of a request that failed: certainly never sent, or perhaps
+//! received. On that depends whether a refresh token can be called unspent.
+
+use std::{
+    error::Error as StdError,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use oauth2::{HttpRequest, HttpResponse};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::{Instant, timeout_at};
+use url::{Host, Url};
+
+use super::address::is_public;
+use crate::{model::failure::Failure, tls};
+
+/// The largest body that is read. Token answers have a few KiB, the largest (with group claims) tens of them.
+const LARGEST_BODY: usize = 1024 * 1024;
+
+/// What the local stack may do and a deployed one may not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Relaxed {
+    /// Call loopback addresses too, and those without TLS: the demo provider runs there.
+    pub loopback_http: bool,
+}
+
+/// What a request is for, and so how long its answer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// May spend a code or a refresh token.
+    TokenExchange,
+    /// Everything that can be done again.
+    Other,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// From the name's resolution to the end of the TLS handshake. Shorter than the others, so that when those run out
+    /// the request is out.
+    pub(super) connect: Duration,
+    /// An answer that is abandoned is a grant lost, so a slow provider gets its time.
+    pub(super) token_exchange: Duration,
+    pub(super) other: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            token_exchange: Duration::from_secs(45),
+            other: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Sends requests to providers. Built once per process; cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    client: reqwest::Client,
+    relaxed: Relaxed,
+    patience: Patience,
+}
+
+impl Outbound {
+    pub fn new(relaxed: Relaxed) -> Self {
+        Self::with_patience(relaxed, Patience::default())
+    }
+
+    pub(super) fn with_patience(relaxed: Relaxed, patience: Patience) -> Self {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::client_config())
+            .user_agent(concat!("bifrost-integrations/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(PublicOnly { relaxed })
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(patience.connect)
+            // Each request has a connection of its own. On one that was kept, the provider may have hung up while the
+            // function was frozen, and then nobody knows whether the request was read.
+            .pool_max_idle_per_host(0)
+            // reqwest would send once more what it takes for unsent. Whether to spend a token again is not its call.
+            .retry(reqwest::retry::never())
+            .build()
+            .expect(
+                "only an unknown TLS backend or a malformed header could fail here, and both are fixed above",
+            );
+        Self {
+            client,
+            relaxed,
+            patience,
+        }
+    }
+
+    /// Sends one request, once. Whatever the status, an answer is `Ok`; the failure says whether the request may have
+    /// arrived.
+    pub(super) async fn send(&self, request: HttpRequest, purpose: Purpose) -> Result<HttpResponse, Failure> {
+        let request = reqwest::Request::try_from(request)
+            .map_err(|_| Failure::new("url-not-allowed", "The URL can't be used in a request."))?;
+        self.check(request.url())?;
+        let host = request.url().host_str().unwrap_or_default().to_owned();
+        let patience = match purpose {
+            Purpose::TokenExchange => self.patience.token_exchange,
+            Purpose::Other => self.patience.other,
+        };
+        let deadline = Instant::now() + patience;
+
+        let mut response = match timeout_at(deadline, self.client.execute(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(self.unanswered(&error, &host)),
+            Err(_) => return Err(timed_out(&host, patience)),
+        };
+        let body = match timeout_at(deadline, read_body(&mut response)).await {
+            Ok(Ok(body)) => body,
+            // An error status speaks for itself, with or without its page.
+            _ if !response.status().is_success() => Vec::new(),
+            Ok(Err(BodyError::TooLarge)) => {
+                let detail = format!("{host} sent more than 1 MiB. The rest was not read.");
+                return Err(Failure::new("answer-too-large", detail));
+            }
+            Ok(Err(BodyError::Cut)) => {
+                let detail = format!("The answer of {host} broke off in the middle.");
+                return Err(Failure::new("answer-lost", detail));
+            }
+            Err(_) => return Err(timed_out(&host, patience)),
+        };
+
+        let mut answer = HttpResponse::new(body);
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = std::mem::take(response.headers_mut());
+        Ok(answer)
+    }
+
+    /// What can be said of a URL before its name is resolved. Numeric hosts are checked here, because they never reach
+    /// the resolver.
+    fn check(&self, url: &Url) -> Result<(), Failure> {
+        let host = url
+            .host()
+            .ok_or_else(|| Failure::new("url-not-allowed", "The URL has no host."))?;
+        let local = match host {
+            Host::Domain(name) => name == "localhost",
+            Host::Ipv4(address) => address == Ipv4Addr::LOCALHOST,
+            Host::Ipv6(address) => address == Ipv6Addr::LOCALHOST,
+        };
+        let encrypted = url.scheme() == "https";
+        let plain_but_local = url.scheme() == "http" && local && self.relaxed.loopback_http;
+        if !encrypted && !plain_but_local {
+            return Err(Failure::new(
+                "url-not-allowed",
+                format!("The URL for {host} does not begin with https://."),
+            ));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            let detail = format!("The URL for {host} holds a user name or a password.");
+            return Err(Failure::new("url-not-allowed", detail));
+        }
+        let literal = match host {
+            Host::Domain(_) => return Ok(()),
+            Host::Ipv4(address) => IpAddr::V4(address),
+            Host::Ipv6(address) => IpAddr::V6(address),
+        };
+        if may_be_called(literal, self.relaxed) {
+            Ok(())
+        } else {
+            Err(address_not_allowed(&host.to_string()))
+        }
+    }
+
+    /// Turns reqwest's error into what it means. Its own text is not kept: it may hold the whole URL.
+    fn unanswered(&self, error: &reqwest::Error, host: &str) -> Failure {
+        if has_cause::<NotPublic>(error) {
+            return address_not_allowed(host);
+        }
+        // Until there is a connection, TLS included, not a byte of the request has left.
+        if error.is_connect() {
+            let (code, what) = if has_cause::<rustls::Error>(error) {
+                ("tls-failed", format!("The TLS handshake with {host} failed."))
+            } else if error.is_dns() {
+                ("provider-unreachable", format!("The name {host} was not found."))
+            } else if error.is_timeout() {
+                (
+                    "provider-unreachable",
+                    format!("No connection to {host} within {:?}.", self.patience.connect),
+                )
+            } else {
+                ("provider-unreachable", format!("No connection to {host}."))
+            };
+            return Failure::new(code, format!("{what} Nothing was sent."));
+        }
+        Failure::new(
+            "answer-lost",
+            format!("{host} closed the connection without a complete answer."),
+        )
+    }
+}
+
+fn timed_out(host: &str, patience: Duration) -> Failure {
+    Failure::new(
+        "provider-timeout",
+        format!("{host} took longer than {patience:?}. It may have acted on the request."),
+    )
+}
+
+fn address_not_allowed(host: &str) -> Failure {
+    Failure::new(
+        "address-not-allowed",
+        format!("{host} is not on the public Internet. Nothing was sent."),
+    )
+}
+
+enum BodyError {
+    TooLarge,
+    Cut,
+}
+
+/// Reads the body while it is small enough; what its sender says of its length is not believed.
+async fn read_body(response: &mut reqwest::Response) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| BodyError::Cut)? {
+        if body.len() + chunk.len() > LARGEST_BODY {
+            return Err(BodyError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn may_be_called(address: IpAddr, relaxed: Relaxed) -> bool {
+    is_public(address) || (relaxed.loopback_http && address.is_loopback())
+}
+
+/// A resolver that leaves out every address that [`may_be_called`] refuses.
+struct PublicOnly {
+    relaxed: Relaxed,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("none of the host's addresses may be called")]
+struct NotPublic;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let relaxed = self.relaxed;
+        Box::pin(async move {
+            // Port 0 stands for the URL's own.
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<SocketAddr> = found
+                .filter(|address| may_be_called(address.ip(), relaxed))
+                .collect();
+            if allowed.is_empty() {
+                return Err(NotPublic.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether an error of type `E` is somewhere behind this one. `io::Error` hides what it wraps from `source`.
+fn has_cause<E: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if error.is::<E>() || wrapped.is_some_and(|wrapped| has_cause::<E>(wrapped)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
