@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::super::{ClientAuth, Fault, Options, serve};
-use super::{Subject, Tokens, json as body};
+use super::{Subject, Tokens, json as body, post_form};
 
 #[tokio::test]
 async fn it_counts_what_reached_the_token_endpoint_and_why_it_was_refused() {
@@ -60,7 +60,7 @@ async fn a_dropped_connection_gives_no_answer_and_only_a_dropped_answer_spends_t
         ("client_id", super::CLIENT),
         ("client_secret", super::SECRET),
     ];
-    let attempt = || subject.http.post(subject.url("/token")).form(&form).send();
+    let attempt = || post_form(&subject.http, &subject.url("/token"), &form).send();
     let control = subject.provider.control();
     control.fail_next_token(Fault::Drop);
     attempt().await.unwrap_err();

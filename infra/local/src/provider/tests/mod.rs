@@ -6,7 +6,7 @@ mod token;
 
 use std::collections::HashMap;
 
-use reqwest::{Client as Http, Response, redirect};
+use reqwest::{Client as Http, RequestBuilder, Response, redirect};
 use serde_json::Value;
 use url::Url;
 
@@ -66,7 +66,10 @@ impl Subject {
     async fn decide(&self, path: &str, change: &[(&str, &str)]) -> Response {
         let mut form = authorization_request(&[("user", "ada"), ("decision", "allow")]);
         set(&mut form, change);
-        self.http.post(self.url(path)).form(&form).send().await.unwrap()
+        post_form(&self.http, &self.url(path), &form)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// Signs in and returns the code.
@@ -86,7 +89,10 @@ impl Subject {
         let mut form = vec![("client_id".to_owned(), CLIENT.to_owned())];
         set(&mut form, &[("client_secret", SECRET)]);
         set(&mut form, change);
-        self.http.post(self.url(path)).form(&form).send().await.unwrap()
+        post_form(&self.http, &self.url(path), &form)
+            .send()
+            .await
+            .unwrap()
     }
 
     async fn redeem(&self, code: &str) -> Response {
@@ -162,6 +168,15 @@ fn set(params: &mut Vec<(String, String)>, change: &[(&str, &str)]) {
         params.retain(|(known, _)| known != name);
         params.push(((*name).to_owned(), (*value).to_owned()));
     }
+}
+
+fn post_form(http: &Http, url: &str, form: &[(impl AsRef<str>, impl AsRef<str>)]) -> RequestBuilder {
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
+    http.post(url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body)
 }
 
 /// The query of the address that a redirect leads to.
