@@ -1,0 +1,269 @@
+//! KMS, as much of it as envelope encryption needs: data keys made and unwrapped under the template's keys, bound to
+//! their encryption context as in AWS.
+//!
+//! Key material lies in the data folder, so that ciphertexts open after a restart; losing it loses everything sealed.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde_json::{Value, json};
+
+use super::Refusal;
+use crate::data::{Folder, FolderError, random};
+use crate::template::{Key, Template};
+
+const FILE: &str = "kms.json";
+
+/// A ciphertext starts with the id of its key, in KMS's own length.
+const KEY_ID_LENGTH: usize = 36;
+
+type Context = BTreeMap<String, String>;
+
+pub(crate) struct Kms {
+    keys: Vec<(Key, LessSafeKey)>,
+    aliases: BTreeMap<String, String>,
+}
+
+impl Kms {
+    /// The template's keys: with the material that the folder has for them, or new material, which it then keeps.
+    pub(crate) fn open(template: &Template, folder: &Folder) -> Result<Self, FolderError> {
+        let mut materials: BTreeMap<String, String> = folder.read(FILE)?.unwrap_or_default();
+        let before = materials.len();
+        let mut keys = Vec::new();
+        for key in &template.keys {
+            let material = materials
+                .entry(key.id.clone())
+                .or_insert_with(|| STANDARD.encode(random::<32>()));
+            let unbound = STANDARD
+                .decode(material)
+                .ok()
+                .and_then(|bytes| UnboundKey::new(&AES_256_GCM, &bytes).ok());
+            let usable = unbound.ok_or_else(|| folder.damaged(FILE, "a key in it is not 32 bytes"))?;
+            keys.push((key.clone(), LessSafeKey::new(usable)));
+        }
+        if materials.len() > before {
+            folder.write(FILE, &materials)?;
+        }
+        Ok(Self {
+            keys,
+            aliases: template.aliases.clone(),
+        })
+    }
+
+    pub(crate) fn perform(&self, operation: &str, request: &Value) -> Result<Value, Refusal> {
+        match operation {
+            "GenerateDataKey" => self.generate_data_key(request, true),
+            "GenerateDataKeyWithoutPlaintext" => self.generate_data_key(request, false),
+            "Encrypt" => {
+                let (key, material) = self.key(request)?;
+                let sealed = seal(key, material, &bytes(request, "Plaintext")?, &context(request)?)?;
+                Ok(
+                    json!({"CiphertextBlob": STANDARD.encode(sealed), "KeyId": key.arn, "EncryptionAlgorithm": ALGORITHM}),
+                )
+            }
+            "Decrypt" => self.decrypt(request),
+            "DescribeKey" => {
+                let (key, _) = self.key(request)?;
+                Ok(json!({"KeyMetadata": {
+                    "KeyId": key.id, "Arn": key.arn, "Enabled": true, "KeyState": "Enabled",
+                    "KeySpec": ALGORITHM, "KeyUsage": "ENCRYPT_DECRYPT", "KeyManager": "CUSTOMER",
+                }}))
+            }
+            operation => Err(Refusal::unknown_operation("KMS", operation)),
+        }
+    }
+
+    fn generate_data_key(&self, request: &Value, with_plaintext: bool) -> Result<Value, Refusal> {
+        let (key, material) = self.key(request)?;
+        let length = match (request["KeySpec"].as_str(), request["NumberOfBytes"].as_u64()) {
+            (Some("AES_256"), None) => 32,
+            (Some("AES_128"), None) => 16,
+            (None, Some(length @ 1..=1024)) => length,
+            _ => {
+                return Err(Refusal::new(
+                    "ValidationException",
+                    "give either KeySpec or NumberOfBytes",
+                ));
+            }
+        };
+        let plain: Vec<u8> = random::<1024>()
+            .into_iter()
+            .take(usize::try_from(length).unwrap_or(32))
+            .collect();
+        let sealed = seal(key, material, &plain, &context(request)?)?;
+        let mut answer = json!({"CiphertextBlob": STANDARD.encode(sealed), "KeyId": key.arn});
+        if with_plaintext {
+            answer["Plaintext"] = STANDARD.encode(plain).into();
+        }
+        Ok(answer)
+    }
+
+    fn decrypt(&self, request: &Value) -> Result<Value, Refusal> {
+        let sealed = bytes(request, "CiphertextBlob")?;
+        let (id, sealed) = sealed
+            .split_at_checked(KEY_ID_LENGTH)
+            .ok_or_else(invalid_ciphertext)?;
+        let found = self.keys.iter().find(|(key, _)| key.id.as_bytes() == id);
+        let (key, material) = found.ok_or_else(invalid_ciphertext)?;
+        if !request["KeyId"].is_null() && self.key(request)?.0.id != key.id {
+            return Err(Refusal::new(
+                "IncorrectKeyException",
+                "the ciphertext belongs to another key",
+            ));
+        }
+        let plain = open(material, sealed, &context(request)?).ok_or_else(invalid_ciphertext)?;
+        Ok(json!({"Plaintext": STANDARD.encode(plain), "KeyId": key.arn, "EncryptionAlgorithm": ALGORITHM}))
+    }
+
+    /// A key by its id, its ARN, its alias or its alias's ARN.
+    fn key(&self, request: &Value) -> Result<&(Key, LessSafeKey), Refusal> {
+        let given = request["KeyId"].as_str().unwrap_or_default();
+        let alias = given
+            .rsplit_once(":alias/")
+            .map_or(given.to_owned(), |(_, name)| format!("alias/{name}"));
+        let wanted = self.aliases.get(&alias).map_or(given, String::as_str);
+        self.keys
+            .iter()
+            .find(|(key, _)| key.id == wanted || key.arn == wanted)
+            .ok_or_else(|| {
+                Refusal::new(
+                    "NotFoundException",
+                    format!("the template makes no key {given:?}"),
+                )
+            })
+    }
+}
+
+const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
+
+fn seal(key: &Key, material: &LessSafeKey, plain: &[u8], context: &Context) -> Result<Vec<u8>, Refusal> {
+    let nonce = random::<NONCE_LEN>();
+    let mut sealed = plain.to_vec();
+    material
+        .seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            associated_data(context),
+            &mut sealed,
+        )
+        .map_err(|_| Refusal::new("KMSInternalException", "could not be sealed"))?;
+    Ok([key.id.as_bytes(), &nonce, &sealed].concat())
+}
+
+fn open(material: &LessSafeKey, sealed: &[u8], context: &Context) -> Option<Vec<u8>> {
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+    let mut sealed = sealed.to_vec();
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    material
+        .open_in_place(nonce, associated_data(context), &mut sealed)
+        .ok()
+        .map(|plain| plain.to_vec())
+}
+
+/// In the order of its names, so that the order in a request does not matter.
+fn associated_data(context: &Context) -> Aad<Vec<u8>> {
+    Aad::from(serde_json::to_vec(context).unwrap_or_default())
+}
+
+fn context(request: &Value) -> Result<Context, Refusal> {
+    match &request["EncryptionContext"] {
+        Value::Null => Ok(Context::new()),
+        context => serde_json::from_value(context.clone())
+            .map_err(|_| Refusal::new("SerializationException", "EncryptionContext is not a map of text")),
+    }
+}
+
+fn bytes(request: &Value, field: &str) -> Result<Vec<u8>, Refusal> {
+    let decoded = request[field]
+        .as_str()
+        .and_then(|text| STANDARD.decode(text).ok());
+    decoded.ok_or_else(|| Refusal::new("SerializationException", format!("{field} is not base64")))
+}
+
+fn invalid_ciphertext() -> Refusal {
+    Refusal::new("InvalidCiphertextException", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kms(folder: &Folder) -> Kms {
+        let template = crate::template::fixture();
+        Kms::open(&template, folder).unwrap()
+    }
+
+    fn generate(kms: &Kms, context: Value) -> Value {
+        let key = kms.keys[0].0.arn.clone();
+        let request = json!({"KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context});
+        kms.perform("GenerateDataKey", &request).unwrap()
+    }
+
+    #[test]
+    fn a_data_key_opens_with_its_context_and_with_no_other() {
+        let kms = kms(&Folder::ephemeral());
+        let made = generate(&kms, json!({"scope": "a", "key": "1"}));
+        let decrypt = |context: Value| {
+            kms.perform(
+                "Decrypt",
+                &json!({"CiphertextBlob": made["CiphertextBlob"], "EncryptionContext": context}),
+            )
+        };
+        assert_eq!(
+            decrypt(json!({"key": "1", "scope": "a"})).unwrap()["Plaintext"],
+            made["Plaintext"]
+        );
+        assert_eq!(
+            decrypt(json!({"key": "1", "scope": "b"})).unwrap_err().kind,
+            "InvalidCiphertextException"
+        );
+        assert_eq!(
+            decrypt(Value::Null).unwrap_err().kind,
+            "InvalidCiphertextException"
+        );
+    }
+
+    #[test]
+    fn a_data_key_opens_after_a_restart() {
+        let folder = Folder::ephemeral();
+        let made = generate(&kms(&folder), Value::Null);
+        let opened = kms(&folder)
+            .perform("Decrypt", &json!({"CiphertextBlob": made["CiphertextBlob"]}))
+            .unwrap();
+        assert_eq!(opened["Plaintext"], made["Plaintext"]);
+    }
+
+    #[test]
+    fn a_key_is_found_by_id_arn_and_alias() {
+        let kms = kms(&Folder::ephemeral());
+        let (id, arn) = (kms.keys[0].0.id.clone(), kms.keys[0].0.arn.clone());
+        for name in [
+            id,
+            arn,
+            "alias/sealing".to_owned(),
+            "arn:aws:kms:us-east-1:000000000000:alias/sealing".to_owned(),
+        ] {
+            assert!(
+                kms.perform("DescribeKey", &json!({"KeyId": name})).is_ok(),
+                "{name}"
+            );
+        }
+        let refusal = kms
+            .perform("DescribeKey", &json!({"KeyId": "alias/other"}))
+            .unwrap_err();
+        assert_eq!(refusal.kind, "NotFoundException");
+    }
+
+    #[test]
+    fn an_operation_that_is_not_there_is_named_in_the_refusal() {
+        let refusal = kms(&Folder::ephemeral())
+            .perform("ScheduleKeyDeletion", &Value::Null)
+            .unwrap_err();
+        assert!(
+            refusal.message.contains("ScheduleKeyDeletion"),
+            "{}",
+            refusal.message
+        );
+    }
+}

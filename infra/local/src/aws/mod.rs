@@ -1,0 +1,234 @@
+//! The AWS services that functions call, embedded: DynamoDB, KMS and Secrets Manager behind one loopback address.
+//!
+//! All three speak the same protocol (JSON over POST, the operation in `X-Amz-Target`), so one server takes every
+//! call, counts it, asks the fault hook about it, and passes it on. Signatures are not checked.
+
+pub(crate) mod dynamodb;
+mod fault;
+pub(crate) mod kms;
+pub(crate) mod secrets;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode, header};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+pub use fault::{Call, Fault, Hook};
+
+use crate::console::Console;
+
+/// DynamoDB takes no larger request; the others far smaller ones.
+const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
+
+/// (function, `DynamoDB.GetItem`) to how often.
+type Counts = BTreeMap<(String, String), u64>;
+
+pub(crate) struct Services {
+    pub(crate) dynamodb: dynamodb::DynamoDb,
+    pub(crate) kms: kms::Kms,
+    pub(crate) secrets: secrets::Secrets,
+    counts: Mutex<Counts>,
+    hook: Mutex<Option<Hook>>,
+    console: Console,
+}
+
+/// What a service has against a call, as AWS words it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    kind: String,
+    message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(kind: &str, message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            kind: kind.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    fn unknown_operation(service: &str, operation: &str) -> Self {
+        Self::new(
+            "UnknownOperationException",
+            format!("the local {service} doesn't know {operation}"),
+        )
+    }
+}
+
+impl Services {
+    pub(crate) fn new(
+        dynamodb: dynamodb::DynamoDb,
+        kms: kms::Kms,
+        secrets: secrets::Secrets,
+        console: Console,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            dynamodb,
+            kms,
+            secrets,
+            counts: Mutex::default(),
+            hook: Mutex::default(),
+            console,
+        })
+    }
+
+    /// The first segment of a call's path names the function that makes it.
+    pub(crate) fn router(self: &Arc<Self>) -> Router {
+        Router::new().fallback(serve).with_state(Arc::clone(self))
+    }
+
+    /// Every call since the start, by `Service.Operation`; only those of one function when it is given.
+    pub(crate) fn calls(&self, function: Option<&str>) -> BTreeMap<String, u64> {
+        let mut calls = BTreeMap::new();
+        for ((caller, operation), count) in &*self.counts.lock().unwrap_or_else(PoisonError::into_inner) {
+            if function.is_none_or(|function| function == caller) {
+                *calls.entry(operation.clone()).or_default() += count;
+            }
+        }
+        calls
+    }
+
+    pub(crate) fn set_hook(&self, hook: Option<Hook>) {
+        *self.hook.lock().unwrap_or_else(PoisonError::into_inner) = hook;
+    }
+
+    /// Counts the call, and says how many like it this function had made before.
+    fn count(&self, function: &str, operation: &str) -> u64 {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts
+            .entry((function.to_owned(), operation.to_owned()))
+            .or_default();
+        *count += 1;
+        *count - 1
+    }
+
+    fn fault(&self, call: &Call<'_>) -> Option<Fault> {
+        let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        hook.and_then(|hook| hook(call))
+    }
+
+    async fn perform(
+        &self,
+        target: &Target<'_>,
+        headers: &axum::http::HeaderMap,
+        body: Bytes,
+    ) -> Response<Body> {
+        let answer = match target.service {
+            "DynamoDB" => return self.dynamodb.pass_on(headers, body).await,
+            "KMS" => parsed(&body).and_then(|request| self.kms.perform(target.operation, &request)),
+            _ => parsed(&body).and_then(|request| self.secrets.perform(target.operation, &request)),
+        };
+        match answer {
+            Ok(answer) => json_response(StatusCode::OK, &answer),
+            Err(refusal) => refused(&refusal),
+        }
+    }
+}
+
+async fn serve(State(services): State<Arc<Services>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let target = parts
+        .headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    let Some(target) = target.and_then(Target::parse) else {
+        return refused(&Refusal::new(
+            "UnknownOperationException",
+            "no service of the local stack has this operation",
+        ));
+    };
+    let Ok(body) = axum::body::to_bytes(body, LARGEST_REQUEST).await else {
+        return refused(&Refusal::new(
+            "RequestEntityTooLarge",
+            "the request is too large, or broke off",
+        ));
+    };
+    let function = parts.uri.path().trim_matches('/');
+    let earlier = services.count(function, &target.to_string());
+    let call = Call {
+        service: target.service,
+        operation: target.operation,
+        function,
+        earlier,
+        body: &body,
+    };
+    match services.fault(&call) {
+        None => {}
+        Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
+        Some(Fault::Refuse { status, kind }) => return refused(&injected(status, &kind)),
+        Some(Fault::LoseAnswer) => {
+            services.perform(&target, &parts.headers, body).await;
+            return refused(&injected(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "InternalServerError",
+            ));
+        }
+    }
+    let response = services.perform(&target, &parts.headers, body).await;
+    if response.status().is_server_error() {
+        services.console.say(format_args!(
+            "{function}: {target} answered {}",
+            response.status()
+        ));
+    }
+    response
+}
+
+/// `DynamoDB_20120810.GetItem` and its like, in the words that people use.
+struct Target<'a> {
+    service: &'static str,
+    operation: &'a str,
+}
+
+impl<'a> Target<'a> {
+    fn parse(header: &'a str) -> Option<Self> {
+        let (prefix, operation) = header.split_once('.')?;
+        let service = match prefix {
+            "DynamoDB_20120810" => "DynamoDB",
+            "TrentService" => "KMS",
+            "secretsmanager" => "SecretsManager",
+            _ => return None,
+        };
+        Some(Self { service, operation })
+    }
+}
+
+impl std::fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.service, self.operation)
+    }
+}
+
+fn injected(status: StatusCode, kind: &str) -> Refusal {
+    Refusal {
+        status,
+        kind: kind.to_owned(),
+        message: "injected by the local stack".to_owned(),
+    }
+}
+
+fn parsed(body: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(body).map_err(|_| Refusal::new("SerializationException", "the body is not JSON"))
+}
+
+fn refused(refusal: &Refusal) -> Response<Body> {
+    json_response(
+        refusal.status,
+        &json!({"__type": refusal.kind, "message": refusal.message}),
+    )
+}
+
+fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let kind = header::HeaderValue::from_static("application/x-amz-json-1.1");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

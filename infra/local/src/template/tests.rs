@@ -1,0 +1,201 @@
+//! The template reader against small templates, and against the real one.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+
+/// The fixture with one piece of text replaced.
+fn fixture_with(old: &str, new: &str) -> Result<Template, TemplateError> {
+    let text = include_str!("../../tests/fixture/template.yaml");
+    assert!(text.contains(old), "{old}");
+    read(&text.replace(old, new), &BTreeMap::new())
+}
+
+fn error(old: &str, new: &str) -> String {
+    fixture_with(old, new).unwrap_err().to_string()
+}
+
+fn environment(parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let given = parameters
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let text = include_str!("../../tests/fixture/template.yaml");
+    let template = read(text, &given.collect()).unwrap();
+    template.function("EchoFunction").unwrap().environment.clone()
+}
+
+#[test]
+fn the_template_that_is_deployed_is_understood() {
+    let text = include_str!("../../../template.yaml");
+    let parameters = BTreeMap::from([("PublicUrl".to_owned(), "http://localhost:7071".to_owned())]);
+    let template = read(text, &parameters).unwrap_or_else(|error| panic!("{error}"));
+    let resolve = template.function("integrations-resolve").unwrap();
+    assert_eq!(resolve.environment["BIFROST_PUBLIC_URL"], "http://localhost:7071");
+    assert_eq!(resolve.timeout, Duration::from_secs(90));
+    let callback = template
+        .routes
+        .iter()
+        .find(|route| route.path == "/api/oauth/callback")
+        .unwrap();
+    assert_eq!(callback.authorizer, None);
+    assert_eq!(template.schedules[0].every, Duration::from_secs(60));
+    assert_eq!(template.secrets.len(), 1);
+}
+
+#[test]
+fn globals_lie_under_the_functions_own_properties() {
+    let echo = fixture().function("EchoFunction").unwrap().clone();
+    assert_eq!(echo.timeout, Duration::from_secs(2));
+    assert_eq!(echo.memory_mb, 128);
+    assert_eq!(echo.environment["DATA_TABLE"], "bifrost-local-DataTable");
+    assert!(echo.environment["KEY"].starts_with("arn:aws:kms:us-east-1:000000000000:key/"));
+    assert_eq!(echo.logging.level.as_deref(), Some("INFO"));
+    assert_eq!(
+        fixture().function("GuardFunction").unwrap().timeout,
+        Duration::from_secs(30)
+    );
+}
+
+#[test]
+fn parameters_decide_conditions() {
+    assert!(environment(&[])["PUBLIC_URL"].starts_with("https://"));
+    assert_eq!(
+        environment(&[("PublicUrl", "http://localhost:1")])["PUBLIC_URL"],
+        "http://localhost:1"
+    );
+}
+
+#[test]
+fn a_parameter_that_the_template_does_not_have_is_refused() {
+    let text = include_str!("../../tests/fixture/template.yaml");
+    let refused = read(text, &BTreeMap::from([("Colour".to_owned(), "red".to_owned())]));
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "Parameters: there is no parameter Colour"
+    );
+}
+
+#[test]
+fn routes_know_their_authorizer_and_open_ones_have_none() {
+    let template = fixture();
+    let authorizer = |path: &str| {
+        let route = template.routes.iter().find(|route| route.path == path).unwrap();
+        route.authorizer.clone()
+    };
+    let guard = authorizer("/closed/{name}").unwrap();
+    assert_eq!(guard.function, "GuardFunction");
+    assert_eq!(guard.identity_headers, ["authorization"]);
+    assert_eq!(guard.remembered, Duration::from_secs(60));
+    assert_eq!(authorizer("/open/{name}"), None);
+}
+
+#[test]
+fn a_schedule_carries_its_input() {
+    let schedule = fixture().schedules.remove(0);
+    assert_eq!(schedule.name, "EchoFunction.EveryMinute");
+    assert_eq!(schedule.every, Duration::from_secs(60));
+    assert_eq!(schedule.input, Some(json!({"do": "nothing"})));
+}
+
+#[test]
+fn what_is_not_known_is_refused_by_its_place() {
+    let cases = [
+        (
+            "Type: AWS::SQS::Queue\n    Condition: HasPublicUrl",
+            "Type: AWS::S3::Bucket",
+            "Resources.UnusedQueue.Type: the local stack doesn't know the resource type AWS::S3::Bucket",
+        ),
+        (
+            "Handler: bootstrap",
+            "Handler: bootstrap\n    FileSystemConfigs: []",
+            "Resources.EchoFunction.Properties.FileSystemConfigs: unknown field `FileSystemConfigs`",
+        ),
+        (
+            "TimeoutInMillis: 100",
+            "Cache: 100",
+            "Resources.EchoFunction.Properties.Events.Hasty.Properties.Cache: unknown field `Cache`",
+        ),
+        (
+            "Type: ScheduleV2",
+            "Type: Schedule",
+            "Resources.EchoFunction.Properties.Events.EveryMinute.Type: the local stack doesn't know the event type Schedule",
+        ),
+        (
+            "!Sub ${DataTable.Arn}/index/due",
+            "!ImportValue there",
+            "Resources.EchoFunction.Properties.Policies[0].Statement[0].Resource: the local stack doesn't know the intrinsic function Fn::ImportValue",
+        ),
+        (
+            "rate(1 minute)",
+            "cron(0 12 * * ? *)",
+            "Resources.EchoFunction.Properties.Events.EveryMinute.Properties.ScheduleExpression: the local stack knows rate(N minutes)",
+        ),
+        (
+            "Condition: HasPublicUrl",
+            "Condition: HasPublicUrl\n    CreationPolicy: {}",
+            "Resources.UnusedQueue.CreationPolicy: the local stack doesn't know this",
+        ),
+        (
+            "!Ref DataTable\n",
+            "!Ref Nothing\n",
+            "there is no parameter or resource Nothing",
+        ),
+        (
+            "!GetAtt SealingKey.Arn",
+            "!GetAtt SealingKey.Colour",
+            "doesn't know the attribute Colour of AWS::KMS::Key",
+        ),
+        (
+            "EnableSimpleResponses: true",
+            "EnableSimpleResponses: false",
+            "the local stack needs true",
+        ),
+    ];
+    for (old, new, expected) in cases {
+        let error = error(old, new);
+        assert!(error.contains(expected), "{error}\nis not\n{expected}");
+    }
+}
+
+#[test]
+fn a_reference_that_leads_back_to_itself_ends_in_an_error() {
+    let error = error(
+        "!Not [!Equals [!Ref PublicUrl, \"\"]]",
+        "!Not [!Condition HasPublicUrl]",
+    );
+    assert!(error.contains("refers to itself"), "{error}");
+}
+
+#[test]
+fn intrinsics_come_out_as_cloudformation_has_them() {
+    let cases = [
+        (r#"!Join ["-", [a, !Ref "AWS::Region", b]]"#, "a-us-east-1-b"),
+        (r#"!Select [1, !Split [",", "a,b,c"]]"#, "b"),
+        (
+            r#"!Sub "${AWS::StackName}/${!Literal}/${DataTable}""#,
+            "bifrost-local/${Literal}/bifrost-local-DataTable",
+        ),
+        (r#"!Sub ["${a}-${b}", {a: 1, b: !Ref Patience}]"#, "1-2"),
+        (r#"!If [HasPublicUrl, yes, no]"#, "no"),
+        ("{\"Fn::Join\": [\"\", [x, y]]}", "xy"),
+    ];
+    for (expression, expected) in cases {
+        let template = fixture_with("SECRET: !Ref RootKeySecret", &format!("SECRET: {expression}")).unwrap();
+        assert_eq!(
+            template.function("EchoFunction").unwrap().environment["SECRET"],
+            expected,
+            "{expression}"
+        );
+    }
+    let template = fixture_with("SECRET: !Ref RootKeySecret", "SECRET: !Ref AWS::NoValue").unwrap();
+    assert_eq!(
+        template
+            .function("EchoFunction")
+            .unwrap()
+            .environment
+            .get("SECRET"),
+        None
+    );
+}
