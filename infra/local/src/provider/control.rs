@@ -96,6 +96,7 @@ pub(super) type EditAnswer = Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>;
 /// What a test has asked for, and what has been seen so far.
 #[derive(Default)]
 pub(super) struct Stage {
+    pub(super) hold: Duration,
     pub(super) delay: Duration,
     pub(super) faults: VecDeque<Fault>,
     pub(super) edit_answer: Option<EditAnswer>,
@@ -144,6 +145,11 @@ impl Control {
     /// Token answers from now on leave this much later. What was asked is done at once: the delay is in the answer.
     pub fn delay_token(&self, delay: Duration) {
         self.shared.lock().stage.delay = delay;
+    }
+
+    /// Token requests from now on wait this long before anything is done; one whose sender goes away leaves no trace.
+    pub fn hold_token(&self, hold: Duration) {
+        self.shared.lock().stage.hold = hold;
     }
 
     /// The next token request meets this fault; called again, the one after it, and so on.

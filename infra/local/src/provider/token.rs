@@ -23,6 +23,8 @@ pub(super) async fn token(
     body: Bytes,
 ) -> Response {
     let tenant = tenant.map(|Path(tenant)| tenant);
+    let hold = shared.lock().stage.hold;
+    tokio::time::sleep(hold).await;
     let (response, delay) = serve_token(&mut shared.lock(), tenant, &headers, &body);
     tokio::time::sleep(delay).await;
     response

@@ -1,0 +1,111 @@
+//! Stacks for tests: one that the process shares, or one of a test's own. All run on a runtime that outlives every
+//! test, because each test's own runtime ends with it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use bifrost_local::{Build, Data, Options, Stack};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::OnceCell;
+
+/// The origin that the tests' stacks allow people to be sent back to after connecting.
+pub const RETURN_TO_ORIGIN: &str = "https://app.example.com";
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+});
+
+/// A local stack that ends when it is dropped.
+#[derive(Debug)]
+pub struct RunningStack {
+    stack: Arc<Stack>,
+}
+
+pub(crate) async fn shared() -> Arc<RunningStack> {
+    static SHARED: OnceCell<Arc<RunningStack>> = OnceCell::const_new();
+    let start = async || Arc::new(RunningStack::ephemeral().await);
+    Arc::clone(SHARED.get_or_init(start).await)
+}
+
+impl RunningStack {
+    pub(crate) async fn ephemeral() -> Self {
+        Self::start(Data::Ephemeral).await
+    }
+
+    pub(crate) async fn with_data(folder: &Path) -> Self {
+        Self::start(Data::Dir(folder.to_owned())).await
+    }
+
+    async fn start(data: Data) -> Self {
+        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap()
+            .to_owned();
+        built_once(&workspace).await;
+        let return_to = ("ReturnToOrigins".to_owned(), RETURN_TO_ORIGIN.to_owned());
+        let parameters = BTreeMap::from([return_to]);
+        Self::run(Options {
+            build: Build::None,
+            data,
+            parameters,
+            ..Options::for_test(workspace)
+        })
+        .await
+    }
+
+    async fn run(options: Options) -> Self {
+        let started = RUNTIME.spawn(Stack::start(options)).await.unwrap();
+        Self {
+            stack: Arc::new(started.unwrap_or_else(|error| panic!("the stack does not start: {error}"))),
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        self.stack.url()
+    }
+
+    pub fn root_key(&self) -> &str {
+        self.stack.root_key()
+    }
+
+    /// Everything that the runner and the functions have written so far.
+    pub fn logs(&self) -> String {
+        self.stack.logs().join("\n")
+    }
+
+    pub(crate) async fn sweep(&self) -> Value {
+        let stack = Arc::clone(&self.stack);
+        let every_shard = json!({"shards": {"first": 0, "last": 255}});
+        let report = RUNTIME
+            .spawn(async move { stack.invoke("refresher", every_shard).await })
+            .await
+            .unwrap();
+        report.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()))
+    }
+
+    /// Ends it as a power cut would: no function finishes what it is doing.
+    pub(crate) async fn kill(self) {
+        let gone = RUNTIME.spawn(async move { drop(self.stack) });
+        gone.await.unwrap();
+    }
+}
+
+/// Builds the functions, unless a test of this process has done so before.
+async fn built_once(workspace: &Path) {
+    static BUILT: OnceCell<()> = OnceCell::const_new();
+    let build = async || {
+        // Starting a stack is what builds; this one has done its work by then.
+        let options = Options {
+            build: Build::Debug,
+            ..Options::for_test(workspace.to_owned())
+        };
+        RunningStack::run(options).await.kill().await;
+    };
+    BUILT.get_or_init(build).await;
+}

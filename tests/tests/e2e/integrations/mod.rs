@@ -1,0 +1,4 @@
+mod create;
+mod get;
+mod mappings;
+mod resolve;

@@ -1,0 +1,16 @@
+//! End to end: the real function binaries in the local stack, against a strict provider, over HTTP. The tree of
+//! modules is the tree of URLs; what has no URL of its own stands beside it.
+
+// In a test, unwrapping is the assertion.
+#![allow(clippy::unwrap_used)]
+
+mod connect;
+mod connections;
+mod gateway;
+mod integrations;
+mod keys;
+mod oauth;
+mod organizations;
+mod restart;
+mod schedule;
+mod secrecy;
