@@ -17,6 +17,7 @@ mod aws;
 mod build;
 pub mod console;
 mod data;
+mod error;
 mod gateway;
 mod options;
 pub mod provider;
@@ -28,13 +29,15 @@ pub mod welcome;
 
 use uuid::Uuid;
 
+pub use aws::dynamodb::TableError;
 pub use aws::{Call, Fault, Hook};
 pub use build::BuildError;
 pub use console::LogSink;
 pub use data::{Data, FolderError};
+pub use error::{InvokeError, StartError};
 pub use options::{Build, Options};
 pub use runtime::Failure;
-pub use stack::{InvokeError, ROOT_KEY_FILE, Stack, StartError};
+pub use stack::{ROOT_KEY_FILE, Stack};
 
 /// An X-Ray trace id, which functions expect although nobody collects traces here.
 fn trace_id() -> String {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,22 +15,23 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::aws::dynamodb::{DynamoDb, TableError};
+use crate::aws::dynamodb::DynamoDb;
 use crate::aws::kms::Kms;
 use crate::aws::secrets::Secrets;
 use crate::aws::{Hook, Services};
-use crate::build::{self, BuildError};
+use crate::build;
 use crate::console::Console;
-use crate::data::{Data, Folder, FolderError, Lock};
+use crate::data::{Data, Folder, Lock};
+use crate::error::{InvokeError, StartError};
 use crate::gateway::Gateway;
 use crate::options::Options;
 use crate::provider;
+use crate::runtime::Outcome;
 use crate::runtime::api::{self, Pools};
 use crate::runtime::instance::Blueprint;
 use crate::runtime::pool::Pool;
-use crate::runtime::{Failure, Outcome};
 use crate::schedule;
-use crate::template::{self, Schedule, Template, TemplateError};
+use crate::template::{self, Schedule, Template};
 
 /// How long requests that are under way may take to finish when the stack stops.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -44,42 +44,6 @@ const ROOT_KEY_PREFIX: &str = "bfk_root_";
 
 /// Where the root key can be read; in the data folder.
 pub const ROOT_KEY_FILE: &str = "root-key";
-
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("{path}: {1}", path = .0.display())]
-    NoTemplate(PathBuf, #[source] std::io::Error),
-    #[error("{path}: {1}", path = .0.display())]
-    Template(PathBuf, #[source] TemplateError),
-    #[error("{0} is not an address of this machine alone (127.0.0.1 or [::1])")]
-    NotLoopback(SocketAddr),
-    #[error("{address} can't be used: {error}; choose another with {flag}")]
-    Address {
-        address: SocketAddr,
-        error: std::io::Error,
-        flag: &'static str,
-    },
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    #[error(transparent)]
-    Table(#[from] TableError),
-    #[error("the log: {0}")]
-    Log(#[source] std::io::Error),
-    #[error("the template generates {0} secrets, so it is not clear which one makes the root key")]
-    RootKey(usize),
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum InvokeError {
-    #[error("the template has no function {0}")]
-    NoFunction(String),
-    #[error("{function}: {failure}")]
-    Failed { function: String, failure: Failure },
-    #[error("{0}: its answer is not JSON")]
-    NotJson(String),
-}
 
 /// Needs a multi-threaded Tokio runtime. Dropping it ends everything at once; [`Stack::stop`] is kinder.
 pub struct Stack {

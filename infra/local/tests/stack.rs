@@ -500,3 +500,49 @@ async fn a_port_in_use_and_an_address_of_the_world_are_refused_in_one_line() {
     assert!(matches!(refused, Err(StartError::NotLoopback(_))));
     stack.stop().await;
 }
+
+/// Not a test but a program for the next one: a stack with one idle and one busy instance.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by another test, in a process of its own"]
+async fn a_stack_that_is_about_to_be_killed() {
+    let stack = start().await;
+    get(&stack, "/open/a", None).await;
+    let busy = stack.invoke("GuardFunction", json!({"do": "sleep", "ms": 1000}));
+    let pids = async {
+        while stack.instances("GuardFunction").is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let pids = [stack.instances("EchoFunction"), stack.instances("GuardFunction")].concat();
+        println!("pids {}", json!(pids));
+        std::future::pending::<()>().await;
+    };
+    let _ = tokio::join!(busy, pids);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_process_outlives_a_stack_that_is_killed() {
+    let mut stack = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "a_stack_that_is_about_to_be_killed",
+            "--nocapture",
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(stack.stdout.take().unwrap()));
+    let pids = lines
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.split_once("pids ")?.1.to_owned()));
+    let pids: Vec<u32> = serde_json::from_str(&pids.unwrap()).unwrap();
+    assert_eq!(pids.len(), 2);
+    assert!(pids.iter().all(|pid| is_alive(*pid)));
+    stack.kill().unwrap();
+    stack.wait().unwrap();
+    until("the processes notice and end", || {
+        !pids.iter().any(|pid| is_alive(*pid))
+    })
+    .await;
+}

@@ -1,11 +1,13 @@
 //! Lambda without Lambda: instances of function binaries, started on demand and fed through the Runtime API.
 //!
-//! [`pool`] decides who serves what and starts and buries instances, [`instance`] is one child process, and
+//! [`pool`] decides who serves what, [`life`] starts and buries instances, [`instance`] is one child process, and
 //! [`api`] is the HTTP that those processes poll. What the events mean is left to the gateway and the schedule.
 
 pub(crate) mod api;
 pub(crate) mod instance;
+mod life;
 pub(crate) mod pool;
+mod state;
 
 use std::time::Duration;
 

@@ -3,71 +3,31 @@
 //! An instance serves one request at a time. A request that finds none idle starts one, up to the limit; beyond it
 //! requests queue. The instance that worked last works next, so the others can stay cold.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use super::instance::{Blueprint, in_words, relay};
+use super::instance::Blueprint;
+use super::state::{BACK_SOON, Doing, Instance, State, Work};
 use super::{Failure, Outcome};
 use crate::console::Console;
 use crate::template::Function;
 
-/// How long Lambda lets a function prepare itself before its first request.
-const LONGEST_START: Duration = Duration::from_secs(10);
-
-/// An instance that has answered is about to ask for more, and one that is worth this wait saves a start.
-const BACK_SOON: Duration = Duration::from_millis(50);
-
 pub(crate) struct Pool {
     pub(crate) function: Function,
-    blueprint: Blueprint,
+    pub(super) blueprint: Blueprint,
     /// Where the Runtime API is, up to the instance's part of the path.
-    runtime_api: String,
+    pub(super) runtime_api: String,
     limit: usize,
-    console: Console,
+    pub(super) console: Console,
     state: Mutex<State>,
     /// Told whenever an instance finishes its work or ends.
-    changed: Notify,
-    myself: Weak<Pool>,
-}
-
-#[derive(Default)]
-struct State {
-    waiting: VecDeque<Work>,
-    instances: HashMap<Uuid, Instance>,
-    /// Idle instances, the one that worked last at the end.
-    idle: Vec<(Uuid, oneshot::Sender<Assignment>)>,
-    stopping: bool,
-}
-
-struct Instance {
-    pid: Option<u32>,
-    doing: Doing,
-    /// Dropped or told: the process is killed.
-    kill: Option<oneshot::Sender<()>>,
-    started: Instant,
-    /// What the function said about its own failed start.
-    init_error: Option<String>,
-}
-
-enum Doing {
-    Starting,
-    Idle,
-    Working {
-        request: Uuid,
-        answer: oneshot::Sender<Outcome>,
-    },
-    /// Has answered and not yet asked for more.
-    Finishing(Instant),
-}
-
-struct Work {
-    event: Bytes,
-    answer: oneshot::Sender<Outcome>,
+    pub(super) changed: Notify,
+    pub(super) myself: Weak<Pool>,
 }
 
 /// An event on its way to an instance.
@@ -140,11 +100,12 @@ impl Pool {
         if !known {
             return false;
         }
-        let Doing::Working { answer, .. } =
+        let Doing::Working { answer, clock, .. } =
             std::mem::replace(&mut found.doing, Doing::Finishing(Instant::now()))
         else {
             return false;
         };
+        clock.abort();
         if let Outcome::Failed(failure) = &outcome {
             self.report(failure);
         }
@@ -206,7 +167,7 @@ impl Pool {
     }
 
     /// Brings waiting requests and instances together.
-    fn dispatch(&self, state: &mut State) {
+    pub(super) fn dispatch(&self, state: &mut State) {
         // A caller that has given up while it waited needs no answer any more.
         state.waiting.retain(|work| !work.answer.is_closed());
         while !state.waiting.is_empty() {
@@ -246,8 +207,8 @@ impl Pool {
                     instance.doing = Doing::Working {
                         request,
                         answer: work.answer,
+                        clock: self.start_the_clock(id, request),
                     };
-                    self.watch_the_clock(id, request);
                 }
             }
             // The process has gone away, and its burial is on its way.
@@ -267,10 +228,10 @@ impl Pool {
     }
 
     /// Ends the instance when it is still at work on the request at the function's timeout.
-    fn watch_the_clock(&self, id: Uuid, request: Uuid) {
+    fn start_the_clock(&self, id: Uuid, request: Uuid) -> AbortHandle {
         let myself = self.myself.clone();
         let timeout = self.function.timeout;
-        tokio::spawn(async move {
+        let clock = tokio::spawn(async move {
             tokio::time::sleep(timeout).await;
             let Some(pool) = myself.upgrade() else { return };
             let late = {
@@ -292,142 +253,16 @@ impl Pool {
                 let _ = answer.send(Outcome::Failed(Failure::TimedOut(timeout)));
             }
         });
+        clock.abort_handle()
     }
 
-    fn start(&self, state: &mut State) {
-        let Some(pool) = self.myself.upgrade() else { return };
-        let id = Uuid::new_v4();
-        let (kill, killed) = oneshot::channel();
-        let runtime_api = format!("{}/{}/{id}", self.runtime_api, self.function.logical_id);
-        let mut child = match self.blueprint.start(&runtime_api) {
-            Ok(child) => child,
-            Err(error) => {
-                let failure = Failure::DidNotStart(format!("{}: {error}", self.blueprint.binary.display()));
-                self.report(&failure);
-                if let Some(work) = state.waiting.pop_front() {
-                    let _ = work.answer.send(Outcome::Failed(failure));
-                }
-                return;
-            }
-        };
-        let streams = (child.stdout.take(), child.stderr.take());
-        state.instances.insert(
-            id,
-            Instance {
-                pid: child.id(),
-                doing: Doing::Starting,
-                kill: Some(kill),
-                started: Instant::now(),
-                init_error: None,
-            },
-        );
-        tokio::spawn(async move {
-            let name = pool.function.package.clone();
-            let output = streams
-                .0
-                .map(|stream| tokio::spawn(relay(stream, name.clone(), pool.console.clone())));
-            let errors = streams
-                .1
-                .map(|stream| tokio::spawn(relay(stream, name, pool.console.clone())));
-            let ended = pool.live(id, &mut child, killed).await;
-            // What a function said last is worth more than anything else when it dies.
-            for stream in [output, errors].into_iter().flatten() {
-                let _ = tokio::time::timeout(Duration::from_secs(1), stream).await;
-            }
-            pool.bury(id, ended);
-        });
-    }
-
-    /// Waits for the process to end; kills it when told to, or when it takes too long to start.
-    async fn live(
-        &self,
-        id: Uuid,
-        child: &mut tokio::process::Child,
-        killed: oneshot::Receiver<()>,
-    ) -> String {
-        let overdue = async {
-            tokio::time::sleep(LONGEST_START + self.function.timeout).await;
-            let starting = self
-                .lock()
-                .instances
-                .get(&id)
-                .is_some_and(|instance| matches!(instance.doing, Doing::Starting));
-            if !starting {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            status = child.wait() => return in_words(&status),
-            _ = killed => {}
-            () = overdue => {
-                let _ = child.kill().await;
-                return "it never asked for an event".to_owned();
-            }
-        }
-        let _ = child.kill().await;
-        "stopped".to_owned()
-    }
-
-    fn bury(&self, id: Uuid, ended: String) {
-        let mut state = self.lock();
-        state.idle.retain(|(idle, _)| *idle != id);
-        let Some(instance) = state.instances.remove(&id) else {
-            return;
-        };
-        match instance.doing {
-            Doing::Working { answer, .. } => {
-                let failure = Failure::Crashed(ended);
-                if !state.stopping {
-                    self.report(&failure);
-                }
-                let _ = answer.send(Outcome::Failed(failure));
-            }
-            Doing::Starting if !state.stopping => {
-                let failure = Failure::DidNotStart(instance.init_error.unwrap_or(ended));
-                self.report(&failure);
-                // One start that fails costs one request; otherwise a broken binary would be started for ever.
-                if let Some(work) = state.waiting.pop_front() {
-                    let _ = work.answer.send(Outcome::Failed(failure));
-                }
-            }
-            Doing::Starting | Doing::Idle | Doing::Finishing(_) => {}
-        }
-        if !state.stopping {
-            self.dispatch(&mut state);
-        }
-        self.changed.notify_waiters();
-    }
-
-    fn report(&self, failure: &Failure) {
+    pub(super) fn report(&self, failure: &Failure) {
         self.console
             .say(format_args!("{}: {failure}", self.function.package));
     }
 
     /// Nothing that can panic runs under the lock, so what it guards is whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn is_working(&self) -> bool {
-        self.instances
-            .values()
-            .any(|instance| matches!(instance.doing, Doing::Working { .. }))
-    }
-}
-
-impl Instance {
-    /// Will take a waiting request without having been given one.
-    fn is_coming(&self) -> bool {
-        match self.doing {
-            Doing::Starting => true,
-            Doing::Finishing(since) => self.kill.is_some() && since.elapsed() < BACK_SOON,
-            Doing::Idle | Doing::Working { .. } => false,
-        }
-    }
-
-    fn is_finishing(&self) -> bool {
-        matches!(self.doing, Doing::Finishing(_)) && self.kill.is_some()
     }
 }

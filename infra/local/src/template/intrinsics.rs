@@ -1,4 +1,4 @@
-//! CloudFormation's intrinsic functions, parameters, conditions and pseudo parameters.
+//! CloudFormation's intrinsic functions and conditions.
 //!
 //! Values are resolved when a property is read, so an intrinsic in a part of the template that has no local effect
 //! need not make sense here; its name is checked all the same ([`check`]).
@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::names::{ACCOUNT, REGION, STACK};
-use super::{Place, TemplateError, ignored, resources};
+use super::{Place, TemplateError, names, parameters};
 
 const KNOWN: &[&str] = &[
     "Ref",
@@ -40,25 +39,9 @@ pub(super) struct Values<'a> {
 
 impl<'a> Values<'a> {
     pub(super) fn of(document: &'a Value, given: &BTreeMap<String, String>) -> Result<Self> {
-        let place = Place::default().key("Parameters");
-        let none = Map::new();
-        let declared = document
-            .get("Parameters")
-            .and_then(Value::as_object)
-            .unwrap_or(&none);
-        if let Some(name) = given.keys().find(|name| !declared.contains_key(*name)) {
-            return Err(TemplateError::at(&place, format!("there is no parameter {name}")));
-        }
-        let mut parameters = BTreeMap::new();
-        for (name, declaration) in declared {
-            parameters.insert(
-                name.clone(),
-                parameter(declaration, given.get(name), &place.key(name))?,
-            );
-        }
         Ok(Self {
             document,
-            parameters,
+            parameters: parameters::values(document, given)?,
             depth: Cell::new(0),
         })
     }
@@ -198,20 +181,20 @@ impl<'a> Values<'a> {
         if name == "AWS::NoValue" {
             return Ok(None);
         }
-        if let Some(value) = pseudo_parameter(name) {
+        if let Some(value) = parameters::pseudo(name) {
             return Ok(Some(Value::from(value)));
         }
         if let Some(value) = self.parameters.get(name) {
             return Ok(Some(value.clone()));
         }
-        resources::reference(self, self.resource(name, place)?, name, place)
+        names::reference(self, self.resource(name, place)?, name, place)
             .map(|value| Some(Value::String(value)))
     }
 
     fn attribute_of(&self, argument: &Value, place: &Place) -> Result<Value> {
         let [resource, attribute] = two(argument, place)?;
         let (resource, attribute) = (text_of(resource, place)?, self.text(attribute, place)?);
-        resources::attribute(self, self.resource(resource, place)?, resource, &attribute, place)
+        names::attribute(self, self.resource(resource, place)?, resource, &attribute, place)
             .map(Value::String)
     }
 
@@ -312,49 +295,6 @@ fn unknown_intrinsic(name: &str, place: &Place) -> TemplateError {
         place,
         format!("the local stack doesn't know the intrinsic function {name}"),
     )
-}
-
-fn parameter(declaration: &Value, given: Option<&String>, place: &Place) -> Result<Value> {
-    ignored::check_parameter(declaration, place)?;
-    let kind = declaration
-        .get("Type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let value = match (given, declaration.get("Default")) {
-        (Some(given), _) => given.clone(),
-        (None, Some(default)) => as_text(default),
-        (None, None) => {
-            return Err(TemplateError::at(
-                place,
-                "has no default, and the local stack gives it no value",
-            ));
-        }
-    };
-    match kind {
-        "String" => Ok(Value::String(value)),
-        // Kept as a number, so that a property that takes one gets one.
-        "Number" => serde_json::from_str(&value)
-            .ok()
-            .filter(Value::is_number)
-            .ok_or_else(|| TemplateError::at(place, format!("{value:?} is no number"))),
-        "CommaDelimitedList" => Ok(value.split(',').map(|item| Value::from(item.trim())).collect()),
-        other => Err(TemplateError::at(
-            place,
-            format!("the local stack doesn't know the parameter type {other:?}"),
-        )),
-    }
-}
-
-fn pseudo_parameter(name: &str) -> Option<String> {
-    Some(match name {
-        "AWS::AccountId" => ACCOUNT.to_owned(),
-        "AWS::Partition" => "aws".to_owned(),
-        "AWS::Region" => REGION.to_owned(),
-        "AWS::StackId" => format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local"),
-        "AWS::StackName" => STACK.to_owned(),
-        "AWS::URLSuffix" => "amazonaws.com".to_owned(),
-        _ => return None,
-    })
 }
 
 pub(super) fn as_text(value: &Value) -> String {

@@ -5,13 +5,16 @@
 //! starts has therefore left nothing out in silence.
 
 mod events;
+mod globals;
 mod ignored;
 mod intrinsics;
 mod model;
 mod names;
+mod parameters;
 mod parse;
 mod properties;
 mod resources;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::fmt;

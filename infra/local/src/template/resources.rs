@@ -1,26 +1,19 @@
-//! From the template's `Resources` to the model: what each resource is called, what its attributes are, and what it
-//! comes to on one machine.
+//! From the template's `Resources` to the model: what each of them comes to on one machine.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::events::{self, Api};
+use super::globals::{EMPTY, Globals};
 use super::intrinsics::Values;
-use super::model::{Authorizer, Function, Index, Key, Logging, Secret, Table, Template};
+use super::model::{Authorizer, Function, Logging, Template};
+use super::names::{ALIAS, FUNCTION, HTTP_API, KEY, SECRET, TABLE, kind_of};
 use super::properties::{self, typed};
-use super::{Place, TemplateError, ignored, names};
+use super::{Place, TemplateError, ignored, names, storage};
 
 type Result<T> = std::result::Result<T, TemplateError>;
-
-const FUNCTION: &str = "AWS::Serverless::Function";
-const HTTP_API: &str = "AWS::Serverless::HttpApi";
-const TABLE: &str = "AWS::DynamoDB::Table";
-const KEY: &str = "AWS::KMS::Key";
-const ALIAS: &str = "AWS::KMS::Alias";
-const SECRET: &str = "AWS::SecretsManager::Secret";
 
 pub(super) fn collect(document: &Value, values: &Values<'_>) -> Result<Template> {
     ignored::check_sections(document)?;
@@ -44,20 +37,20 @@ pub(super) fn collect(document: &Value, values: &Values<'_>) -> Result<Template>
         match resource.kind {
             FUNCTION => function(resource, &globals, values, &api, &mut template)?,
             HTTP_API => {}
-            TABLE => template.tables.push(table(resource, resource.typed(values)?)),
+            TABLE => template
+                .tables
+                .push(storage::table(resource.id, resource.typed(values)?)),
             KEY => {
                 resource.typed::<properties::Key>(values)?;
-                let id = names::key_id(resource.id);
-                template.keys.push(Key {
-                    arn: names::arn("kms", &format!("key/{id}")),
-                    id,
-                });
+                template.keys.push(storage::key(resource.id));
             }
             ALIAS => {
                 let alias: properties::Alias = resource.typed(values)?;
                 template.aliases.insert(alias.alias_name, alias.target_key_id);
             }
-            SECRET => template.secrets.push(secret(resource, resource.typed(values)?)),
+            SECRET => template
+                .secrets
+                .push(storage::secret(resource.id, resource.typed(values)?)),
             kind if ignored::is_type_without_effect(kind) => {
                 super::intrinsics::check(resource.properties, &place)?
             }
@@ -68,60 +61,6 @@ pub(super) fn collect(document: &Value, values: &Values<'_>) -> Result<Template>
         }
     }
     Ok(template)
-}
-
-/// What `Ref` gives for a resource.
-pub(super) fn reference(values: &Values<'_>, resource: &Value, id: &str, place: &Place) -> Result<String> {
-    match kind_of(resource) {
-        HTTP_API => Ok(names::opaque(id, 10)),
-        KEY => Ok(names::key_id(id)),
-        SECRET => Ok(names::secret_arn(id, &name(values, resource, id, "Name", place)?)),
-        FUNCTION => name(values, resource, id, "FunctionName", place),
-        TABLE => name(values, resource, id, "TableName", place),
-        ALIAS => name(values, resource, id, "AliasName", place),
-        "AWS::Logs::LogGroup" => name(values, resource, id, "LogGroupName", place),
-        _ => Ok(names::physical(id)),
-    }
-}
-
-/// What `GetAtt` gives for a resource.
-pub(super) fn attribute(
-    values: &Values<'_>,
-    resource: &Value,
-    id: &str,
-    attribute: &str,
-    place: &Place,
-) -> Result<String> {
-    let kind = kind_of(resource);
-    match (kind, attribute) {
-        (FUNCTION, "Arn") => Ok(names::arn(
-            "lambda",
-            &format!("function:{}", reference(values, resource, id, place)?),
-        )),
-        (TABLE, "Arn") => Ok(names::arn(
-            "dynamodb",
-            &format!("table/{}", reference(values, resource, id, place)?),
-        )),
-        (KEY, "Arn") => Ok(names::arn("kms", &format!("key/{}", names::key_id(id)))),
-        (KEY, "KeyId") => Ok(names::key_id(id)),
-        (SECRET, "Id") => reference(values, resource, id, place),
-        // Nobody can call what has no local counterpart, so any ARN that is plainly made up will do.
-        _ if ignored::is_type_without_effect(kind) => Ok(names::arn("local", &format!("{id}/{attribute}"))),
-        _ => Err(TemplateError::at(
-            place,
-            format!("the local stack doesn't know the attribute {attribute} of {kind}"),
-        )),
-    }
-}
-
-fn name(values: &Values<'_>, resource: &Value, id: &str, property: &str, place: &Place) -> Result<String> {
-    match resource
-        .get("Properties")
-        .and_then(|properties| properties.get(property))
-    {
-        Some(given) => values.text(given, place),
-        None => Ok(names::physical(id)),
-    }
 }
 
 /// A resource whose condition holds.
@@ -176,12 +115,6 @@ fn present<'a>(document: &'a Value, values: &Values<'_>) -> Result<Vec<Resource<
     Ok(present)
 }
 
-static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
-
-fn kind_of(resource: &Value) -> &str {
-    resource.get("Type").and_then(Value::as_str).unwrap_or_default()
-}
-
 fn check_transform(document: &Value) -> Result<()> {
     match document.get("Transform").and_then(Value::as_str) {
         Some("AWS::Serverless-2016-10-31") => Ok(()),
@@ -189,49 +122,6 @@ fn check_transform(document: &Value) -> Result<()> {
             &Place::default().key("Transform"),
             "must be AWS::Serverless-2016-10-31",
         )),
-    }
-}
-
-/// What all functions have in common, before their own properties are laid over it.
-struct Globals(Value);
-
-impl Globals {
-    fn of(document: &Value) -> Result<Self> {
-        let globals = document.get("Globals").unwrap_or(&EMPTY);
-        if let Some(section) = globals
-            .as_object()
-            .and_then(|globals| globals.keys().find(|key| *key != "Function"))
-        {
-            let place = Place::default().key("Globals").key(section);
-            return Err(TemplateError::at(
-                &place,
-                "the local stack knows Globals.Function only",
-            ));
-        }
-        Ok(Self(globals.get("Function").unwrap_or(&EMPTY).clone()))
-    }
-
-    /// As SAM does it: mappings are merged, lists are joined, and of plain values the function's own wins.
-    fn under(&self, own: &Value) -> Value {
-        merged(&self.0, own)
-    }
-}
-
-fn merged(global: &Value, own: &Value) -> Value {
-    match (global, own) {
-        (Value::Object(global), Value::Object(own)) => {
-            let mut all = global.clone();
-            for (key, value) in own {
-                let value = match all.get(key) {
-                    Some(below) => merged(below, value),
-                    None => value.clone(),
-                };
-                all.insert(key.clone(), value);
-            }
-            Value::Object(all)
-        }
-        (Value::Array(global), Value::Array(own)) => global.iter().chain(own).cloned().collect(),
-        _ => own.clone(),
     }
 }
 
@@ -259,7 +149,7 @@ fn api(resources: &[Resource<'_>], values: &Values<'_>) -> Result<Api> {
                     ("Type".to_owned(), Value::from(FUNCTION)),
                     ("Properties".to_owned(), function.properties.clone()),
                 ]));
-                attribute(values, &own, function.id, "Arn", &place)
+                names::attribute(values, &own, function.id, "Arn", &place)
                     .is_ok_and(|arn| arn == authorizer.function_arn)
             })
             .ok_or_else(|| {
@@ -364,67 +254,5 @@ fn package(resource: &Resource<'_>) -> Result<String> {
             &place.key("BuildProperties").key("Binary"),
             "is missing",
         )),
-    }
-}
-
-fn table(resource: &Resource<'_>, table: properties::Table) -> Table {
-    Table {
-        logical_id: resource.id.to_owned(),
-        name: table.table_name.unwrap_or_else(|| names::physical(resource.id)),
-        attributes: table
-            .attribute_definitions
-            .into_iter()
-            .map(|attribute| (attribute.attribute_name, attribute.attribute_type))
-            .collect(),
-        key: key_schema(table.key_schema),
-        indexes: table
-            .global_secondary_indexes
-            .into_iter()
-            .map(|index| Index {
-                name: index.index_name,
-                key: key_schema(index.key_schema),
-                projection: index.projection.projection_type,
-                projected: index.projection.non_key_attributes,
-            })
-            .collect(),
-        time_to_live: table
-            .time_to_live_specification
-            .filter(|specification| specification.enabled)
-            .map(|specification| specification.attribute_name),
-    }
-}
-
-fn key_schema(elements: Vec<properties::KeyElement>) -> Vec<(String, String)> {
-    elements
-        .into_iter()
-        .map(|element| (element.attribute_name, element.key_type))
-        .collect()
-}
-
-fn secret(resource: &Resource<'_>, secret: properties::Secret) -> Secret {
-    let generate = secret.generate_secret_string;
-    let classes = [
-        (!generate.exclude_lowercase, ('a'..='z').collect::<String>()),
-        (!generate.exclude_uppercase, ('A'..='Z').collect()),
-        (!generate.exclude_numbers, ('0'..='9').collect()),
-        (
-            !generate.exclude_punctuation,
-            "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~".to_owned(),
-        ),
-        (generate.include_space, " ".to_owned()),
-    ];
-    let wanted = classes
-        .iter()
-        .filter(|(wanted, _)| *wanted)
-        .flat_map(|(_, characters)| characters.chars());
-    let name = secret.name.unwrap_or_else(|| names::physical(resource.id));
-    Secret {
-        logical_id: resource.id.to_owned(),
-        arn: names::secret_arn(resource.id, &name),
-        name,
-        length: generate.password_length,
-        alphabet: wanted
-            .filter(|character| !generate.exclude_characters.contains(*character))
-            .collect(),
     }
 }
