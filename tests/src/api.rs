@@ -80,7 +80,10 @@ impl Api {
 }
 
 /// One client for all callers: it keeps no cookies and follows no redirect.
-pub(crate) fn http() -> &'static Client {
+///
+/// # Panics
+/// Never, unless the operating system has no randomness.
+pub fn http() -> &'static Client {
     static HTTP: OnceLock<Client> = OnceLock::new();
     HTTP.get_or_init(|| {
         // Someone else in the process may have installed it already.

@@ -119,7 +119,9 @@ impl Browser {
                 .map(|(name, value)| (name.to_ascii_lowercase(), value))
             {
                 Some((name, path)) if name == "path" => path.clone_into(&mut cookie.path),
-                Some((name, seconds)) if name == "max-age" => expired = seconds.parse::<i64>().unwrap() <= 0,
+                // The only date in use: the one long ago that deletes.
+                Some((name, date)) if name == "expires" => expired |= date.contains(" 1970 "),
+                Some((name, seconds)) if name == "max-age" => expired |= seconds.parse::<i64>().unwrap() <= 0,
                 _ => {}
             }
         }

@@ -15,7 +15,7 @@ mod html;
 mod provider;
 mod stack;
 
-pub use api::{Answer, Api};
+pub use api::{Answer, Api, http};
 pub use app::{Connection, Organization, Role, TestApp};
 pub use browser::{Browser, Page};
 pub use connecting::{allow, confirm, deny, sign_in};
