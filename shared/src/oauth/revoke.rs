@@ -34,14 +34,18 @@ pub async fn revoke(outbound: &Outbound, revocation: &Revocation<'_>, token: &Se
         (ClientAuth::Basic, Some(secret)) => Some(basic_credentials(revocation.client_id, secret)),
         (ClientAuth::Basic, None) | (ClientAuth::Post, _) => None,
     };
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("token", token.expose());
+    let mut fields = vec![("token", token.expose())];
     if credentials.is_none() {
-        form.append_pair("client_id", revocation.client_id);
-        if let Some(secret) = revocation.client_secret {
-            form.append_pair("client_secret", secret.expose());
-        }
+        fields.push(("client_id", revocation.client_id));
+        fields.extend(
+            revocation
+                .client_secret
+                .map(|secret| ("client_secret", secret.expose())),
+        );
     }
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish();
 
     let mut request = http::Request::builder()
         .method(Method::POST)
@@ -51,7 +55,7 @@ pub async fn revoke(outbound: &Outbound, revocation: &Revocation<'_>, token: &Se
     if let Some(credentials) = &credentials {
         request = request.header(header::AUTHORIZATION, format!("Basic {credentials}"));
     }
-    let request = request.body(form.finish().into_bytes()).map_err(|_| {
+    let request = request.body(form.into_bytes()).map_err(|_| {
         Failure::new(
             "url-not-allowed",
             "The revocation URL can't be used in a request.",

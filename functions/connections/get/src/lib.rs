@@ -1,0 +1,19 @@
+//! `GET /connections/{name}`: shows one of a scope's connections. Who may edit there.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::{Problem, access::Verb},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let (caller, scope) = (request.caller()?, request.scope()?);
+    caller.require(Verb::Edit, scope)?;
+    let name = request.name("connection")?;
+    let connection = bifrost
+        .show_connection(scope, &name, request.public_url())
+        .await?;
+    answer::with_etag(answer::ok(&connection), connection.revision)
+}

@@ -1,0 +1,21 @@
+//! `GET /connections/{name}/token`: a connection's access token, fresh. Whoever may use it.
+
+use std::{sync::Arc, time::Duration};
+
+use bifrost::{
+    app::{Bifrost, token::TokenQuery},
+    edge::{Request, Response, answer},
+    model::Problem,
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let scope = request.scope()?;
+    let (connection, integration) = (request.name("connection")?, request.integration()?);
+    let min_ttl = request.query_number("min_ttl")?.map(Duration::from_secs);
+    let query = TokenQuery {
+        connection: &connection,
+        scope,
+        integration: integration.as_ref(),
+    };
+    answer::ok(&bifrost.token(&query, min_ttl, request.deadline()).await?)
+}

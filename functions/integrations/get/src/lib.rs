@@ -1,0 +1,15 @@
+//! `GET /integrations/{name}`: shows an integration. Any caller.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::Problem,
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    request.caller()?;
+    let integration = bifrost.show_integration(&request.name("integration")?).await?;
+    answer::with_etag(answer::ok(&integration), integration.revision)
+}

@@ -1,0 +1,20 @@
+//! `GET /integrations/{name}/mappings`: lists mappings. Provider callers see all, others their own.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::Problem,
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let caller = request.caller()?;
+    let name = request.name("integration")?;
+    let (limit, cursor) = request.page()?;
+    answer::page(
+        bifrost
+            .mappings(caller, &name, request.query("entity_id"), limit, cursor)
+            .await?,
+    )
+}

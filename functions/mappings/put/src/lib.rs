@@ -1,0 +1,21 @@
+//! `PUT /integrations/{name}/mappings/{organization_id}`: writes a mapping: 201 if it is new. Provider callers; a managed user its config.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::{Bifrost, mappings::Put},
+    edge::{Request, Response, answer},
+    model::Problem,
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let caller = request.caller()?;
+    let (name, organization) = (request.name("integration")?, request.organization()?);
+    match bifrost
+        .put_mapping(caller, &name, organization, request.json()?)
+        .await?
+    {
+        Put::Created(mapping) => answer::with_etag(answer::created(&mapping), mapping.revision),
+        Put::Replaced(mapping) => answer::with_etag(answer::ok(&mapping), mapping.revision),
+    }
+}

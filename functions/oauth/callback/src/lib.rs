@@ -1,0 +1,25 @@
+//! `GET /oauth/callback/{connection}, GET /api/oauth/callback`: the provider sends the browser back here.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::{Bifrost, connect::Arrival},
+    edge::{Request, Response, pages},
+    model::{Problem, Secret},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let arrival = Arrival {
+        segment: request.path("connection"),
+        state: request.query("state").unwrap_or_default(),
+        code: request.query("code").map(|code| Secret::from(code.to_owned())),
+        error: request.query("error"),
+        error_description: request.query("error_description"),
+        issuer: request.query("iss"),
+    };
+    let cookie = |name: &str| pages::cookie(&request, name);
+    match bifrost.finish(arrival, cookie, request.deadline()).await {
+        Ok(connected) => Ok(pages::connected(&connected)),
+        Err(outcome) => Ok(pages::not_connected(&outcome)),
+    }
+}

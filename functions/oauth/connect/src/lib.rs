@@ -1,0 +1,38 @@
+//! `GET, POST /connect/{ticket}`: the confirm page of a connect link, and the way on to the provider.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, pages},
+    model::{Problem, Secret},
+    oauth,
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let ticket = Secret::from(request.path("ticket").unwrap_or_default().to_owned());
+    let page = if request.is_post() {
+        depart(&bifrost, &request, &ticket).await
+    } else {
+        show(&bifrost, &request, &ticket).await
+    };
+    // People look at this, not programs.
+    Ok(page.unwrap_or_else(|problem| pages::problem_page(&problem)))
+}
+
+async fn show(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Result<Response, Problem> {
+    let offer = bifrost.offer(ticket).await?;
+    // A page that is opened a second time in the same browser must not spoil the first.
+    let cookie = pages::cookie(request, &pages::offer_cookie(ticket)).unwrap_or_else(oauth::random_secret);
+    Ok(pages::offer(request, ticket, &offer, &cookie))
+}
+
+async fn depart(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Result<Response, Problem> {
+    if !pages::form_is_ours(request, ticket) {
+        let detail = "This form was not sent from the page that this browser was shown, or the browser keeps no cookies.";
+        return Err(
+            Problem::forbidden(detail).fix("Open the link again, in one browser with cookies allowed.")
+        );
+    }
+    Ok(pages::departure(request, &bifrost.begin(ticket).await?))
+}

@@ -1,0 +1,88 @@
+//! Making API keys.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Bifrost;
+use crate::{
+    model::{
+        ApiKeyId, Exposed, OrganizationId, Problem, Scope, Timestamp,
+        access::{Caller, Role, SecretReach},
+        api_key::{ApiKey, KeyHash, NewApiKey, check_role, key_text},
+    },
+    oauth,
+};
+
+/// A key as answers show it.
+#[derive(Debug, Serialize)]
+pub struct ApiKeyView {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub role: Role,
+    /// Null for a key of the platform.
+    pub organization_id: Option<OrganizationId>,
+    pub read_secrets: bool,
+    pub expires_at: Option<Timestamp>,
+    pub allowed_cidrs: Vec<String>,
+    pub created_at: Timestamp,
+    /// In the answer to its making, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Exposed>,
+}
+
+impl Bifrost {
+    pub async fn create_api_key(
+        &self,
+        maker: &Caller,
+        body: Map<String, Value>,
+    ) -> Result<ApiKeyView, Problem> {
+        let now = Timestamp::now();
+        let new = NewApiKey::from_input(body, maker, now)?;
+        // Whether it exists is told to those only who may see it.
+        let home = maker.scope(Some(&new.home.to_string()))?;
+        let is_provider = match home {
+            Scope::Global => true,
+            Scope::Organization(id) => {
+                let organization = self.store.organization(id).await?;
+                organization
+                    .ok_or_else(|| Problem::not_found("organization", id))?
+                    .is_provider
+            }
+        };
+        check_role(new.role, is_provider)?;
+        let (id, secret) = (ApiKeyId::new(), oauth::random_secret());
+        let ancestors = self.lineage(maker).await?;
+        let key = new.limited_by(maker, ancestors, KeyHash::of(&secret), id, now)?;
+        self.store.create_api_key(&key).await?;
+        Ok(ApiKeyView {
+            key: Some(Exposed(key_text(id, &secret))),
+            ..ApiKeyView::from(key)
+        })
+    }
+
+    /// The maker's key and those that made it; none for the root key.
+    async fn lineage(&self, maker: &Caller) -> Result<Vec<ApiKeyId>, Problem> {
+        let Ok(id) = maker.key_id.parse::<ApiKeyId>() else {
+            return Ok(Vec::new());
+        };
+        let gone = || Problem::forbidden("The key that makes this one has been revoked.");
+        let parent = self.store.api_key(id).await?.ok_or_else(gone)?;
+        Ok([vec![id], parent.ancestors].concat())
+    }
+}
+
+impl From<ApiKey> for ApiKeyView {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            role: key.role,
+            organization_id: key.home.organization(),
+            read_secrets: key.secret_reach != SecretReach::None,
+            expires_at: key.expires_at,
+            allowed_cidrs: key.allowed_cidrs.iter().map(ToString::to_string).collect(),
+            created_at: key.created_at,
+            key: None,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Client secrets and the root key's secret: opened from where they are sealed, or read from Secrets Manager.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::Bifrost;
+use crate::{
+    model::{
+        Code, Problem, Secret,
+        connection::{Connection, check_secret_ref},
+    },
+    store::ItemKey,
+};
+
+/// The attribute that a connection's client secret is sealed under.
+pub(super) const CLIENT_SECRET: &str = "client_secret";
+
+/// How long a secret of Secrets Manager stays in memory; a changed one is noticed within this time.
+const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// Secrets Manager, remembered for a while.
+#[derive(Debug)]
+pub(super) struct Secrets {
+    client: aws_sdk_secretsmanager::Client,
+    memory: Mutex<HashMap<String, (Secret, Instant)>>,
+}
+
+impl Secrets {
+    pub(super) fn new(client: aws_sdk_secretsmanager::Client) -> Self {
+        Self {
+            client,
+            memory: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn read(&self, id: &str) -> Result<Secret, Problem> {
+        if let Some((secret, since)) = self.memory().get(id)
+            && since.elapsed() < LIFETIME
+        {
+            return Ok(secret.clone());
+        }
+        let answer = self
+            .client
+            .get_secret_value()
+            .secret_id(id)
+            .send()
+            .await
+            .map_err(|error| {
+                let missing = error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_resource_not_found_exception());
+                match missing {
+                    true => Problem::new(Code::SecretUnavailable, format!("There is no secret {id}."))
+                        .caused_by(error),
+                    false => Problem::unavailable(error),
+                }
+            })?;
+        let empty = || Problem::new(Code::SecretUnavailable, format!("The secret {id} holds no text."));
+        let secret = Secret::from(answer.secret_string.ok_or_else(empty)?);
+        self.memory()
+            .insert(id.to_owned(), (secret.clone(), Instant::now()));
+        Ok(secret)
+    }
+
+    // What a panic could leave behind is a complete entry or none.
+    fn memory(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Secret, Instant)>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bifrost {
+    /// The client secret of a connection, if it has one.
+    pub(super) async fn client_secret(&self, connection: &Connection) -> Result<Option<Secret>, Problem> {
+        if let Some(name) = &connection.settings.client_secret_ref {
+            // The rule may have become stricter since it was set, and the item may have been tampered with.
+            check_secret_ref(name).map_err(|message| {
+                Problem::new(
+                    Code::SecretUnavailable,
+                    format!("The connection's client_secret_ref {message}."),
+                )
+            })?;
+            return self.secrets.read(name).await.map(Some);
+        }
+        let Some(sealed) = &connection.client_secret else {
+            return Ok(None);
+        };
+        let item = ItemKey::connection(connection.scope, &connection.name.folded());
+        self.vault
+            .open(connection.scope, &item, CLIENT_SECRET, sealed)
+            .await
+            .map(Some)
+    }
+}

@@ -1,0 +1,604 @@
+//! Connecting: from the link that an administrator asks for to the grant that the provider's answer becomes.
+//!
+//! The browser passes through four steps: it opens the link and sees what is about to be connected ([`Bifrost::offer`]),
+//! says yes ([`Bifrost::begin`]), signs in at the provider, and comes back ([`Bifrost::finish`]). Every step proves that
+//! it is the same browser as the one before: a mail scanner that opens links, a forwarded link or a stolen redirect does
+//! nothing by itself.
+
+use std::time::Duration;
+
+use ring::digest;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Bifrost, Deadline,
+    lookup::{fill, needed_values, url_values},
+    refresh::{registration, sealed_tokens},
+};
+use crate::{
+    model::{
+        Code, FoldedName, GrantId, Incarnation, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
+        access::{Caller, Verb},
+        connection::{Connection, Flow, LastError},
+        failure::Failure,
+        grant::{Grant, GrantStatus},
+        input::Input,
+    },
+    oauth::{self, AuthorizeRequest, TokenSet},
+    store::{
+        ItemKey,
+        tickets::{CallbackState, Ticket},
+    },
+};
+
+/// How long a link is good if nothing else is asked for, and at most.
+const DEFAULT_VALIDITY: u64 = 900;
+const LONGEST_VALIDITY: u64 = 7 * 24 * 3600;
+/// How long a person may take at the provider's sign-in, and a used state keeps its outcome.
+const SIGN_IN_TIME: Duration = Duration::from_secs(10 * 60);
+/// What must be left of the invocation before a code is spent: 45 s for the exchange, 10 s for the write.
+const EXCHANGE_BUDGET: Duration = Duration::from_secs(55);
+/// The attribute that the PKCE verifier is sealed under.
+const VERIFIER: &str = "verifier";
+
+/// A link to hand to whoever signs in.
+#[derive(Debug, Serialize)]
+pub struct ConnectLink {
+    pub connect_url: String,
+    pub expires_at: Timestamp,
+}
+
+/// What a person who opens a link is shown.
+#[derive(Debug)]
+pub struct Offer {
+    pub connection: Name,
+    pub description: Option<String>,
+    /// The host that the person will be sent to.
+    pub provider_host: String,
+    pub scopes: Vec<String>,
+    /// The organization's name, or None for the platform.
+    pub organization: Option<String>,
+    /// The key that asked.
+    pub asked_by: String,
+    pub expires_at: Timestamp,
+}
+
+/// Where a person who said yes goes.
+#[derive(Debug)]
+pub struct Departure {
+    pub authorize_url: url::Url,
+    /// The name of the cookie that this browser must bring back, from the state's hash; and its value.
+    pub cookie_name: String,
+    pub cookie: Secret,
+}
+
+/// What a provider's redirect brings.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// The last part of the path; None on the shared one.
+    pub segment: Option<&'a str>,
+    pub state: &'a str,
+    pub code: Option<Secret>,
+    pub error: Option<&'a str>,
+    pub error_description: Option<&'a str>,
+    /// RFC 9207.
+    pub issuer: Option<&'a str>,
+}
+
+/// What came of it, for the page.
+#[derive(Debug)]
+pub struct Connected {
+    pub connection: Name,
+    pub organization: Option<OrganizationId>,
+    pub has_refresh_token: bool,
+    pub return_to: Option<String>,
+}
+
+/// Why connecting ended otherwise, for the page.
+#[derive(Debug)]
+pub enum NotConnected {
+    /// The redirect is none of ours, or not this browser's. Nothing was changed.
+    Rejected(Problem),
+    /// This redirect has been here before.
+    Repeated { outcome: Option<String> },
+    /// The provider, or something of ours, said no.
+    Failed { connection: Name, problem: Problem },
+}
+
+impl Bifrost {
+    /// A link for connecting the scope's own grant, or with `organization_id` that organization's own grant on a global
+    /// connection.
+    pub async fn authorize(
+        &self,
+        caller: &Caller,
+        scope: Option<&str>,
+        name: &Name,
+        integration: Option<&Name>,
+        body: Map<String, Value>,
+        public_url: &str,
+    ) -> Result<ConnectLink, Problem> {
+        let asked_scope = caller.scope(scope)?;
+        let mut input = Input::new(body);
+        let return_to: Option<String> = input.optional("return_to");
+        let organization: Option<OrganizationId> = input.optional("organization_id");
+        let valid_for = input.optional("valid_for").unwrap_or(DEFAULT_VALIDITY);
+        if !(1..=LONGEST_VALIDITY).contains(&valid_for) {
+            input.wrong("valid_for", "must be 1 to 604800 seconds (7 days)");
+        }
+        if let Some(url) = &return_to
+            && !self.may_return_to(url)
+        {
+            input.wrong(
+                "return_to",
+                "must be a URL on one of the origins that the stack's ReturnToOrigins allows",
+            );
+        }
+        input.finish()?;
+        let (owner, grant_scope) = match organization {
+            None => (asked_scope, asked_scope),
+            Some(id) => (Scope::Global, caller.scope(Some(&id.to_string()))?),
+        };
+        caller.require(Verb::Connect, grant_scope)?;
+        if let Some(id) = grant_scope.organization()
+            && self.store.organization(id).await?.is_none()
+        {
+            return Err(Problem::not_found("organization", id));
+        }
+        let connection = self.store.connection(owner, &name.folded()).await?;
+        let connection = connection.ok_or_else(|| Problem::not_found("connection", name))?;
+        if connection.settings.flow == Flow::ClientCredentials {
+            let detail = format!(
+                "{} has the flow client_credentials: nobody signs in to it.",
+                connection.name
+            );
+            return Err(Problem::new(Code::WrongFlow, detail));
+        }
+        let url_values = self
+            .values_for(grant_scope, &connection, integration.unwrap_or(&connection.name))
+            .await?;
+        let now = Timestamp::now();
+        let ticket = Ticket {
+            connection_id: connection.id,
+            connection_name: connection.name.clone(),
+            owner,
+            grant_scope,
+            asked_by: caller.key_id.clone(),
+            return_to,
+            url_values,
+            redirect_uri: connection.redirect_uri(public_url),
+            created_at: now,
+            expires_at: now + Duration::from_secs(valid_for),
+            used_at: None,
+        };
+        let token = oauth::random_secret();
+        self.store.create_ticket(&hash(&token), &ticket).await?;
+        if grant_scope == owner {
+            self.store
+                .connection_pending(&connection, ticket.expires_at)
+                .await?;
+        }
+        let connect_url = format!("{public_url}/connect/{}", token.expose());
+        Ok(ConnectLink {
+            connect_url,
+            expires_at: ticket.expires_at,
+        })
+    }
+
+    /// What is about to be connected. Changes nothing.
+    pub async fn offer(&self, token: &Secret) -> Result<Offer, Problem> {
+        let (ticket, connection) = self.open_ticket(&hash(token)).await?;
+        let organization = match ticket.grant_scope {
+            Scope::Global => None,
+            Scope::Organization(id) => {
+                let organization = self.store.organization(id).await?.ok_or_else(link_invalid)?;
+                Some(organization.name)
+            }
+        };
+        let host = authorization_url(&connection, &ticket)?
+            .host_str()
+            .unwrap_or_default()
+            .to_owned();
+        Ok(Offer {
+            connection: connection.name,
+            description: connection.settings.description,
+            provider_host: host,
+            scopes: connection.settings.scopes,
+            organization,
+            asked_by: ticket.asked_by,
+            expires_at: ticket.expires_at,
+        })
+    }
+
+    /// The person said yes: a state is made for this browser.
+    pub async fn begin(&self, token: &Secret) -> Result<Departure, Problem> {
+        let ticket_hash = hash(token);
+        let (ticket, connection) = self.open_ticket(&ticket_hash).await?;
+        let (state, cookie) = (oauth::random_secret(), oauth::random_secret());
+        let state_hash = hash(&state);
+        let pkce = connection.settings.pkce.then(oauth::new_pkce);
+        let now = Timestamp::now();
+        let verifier = match &pkce {
+            Some((_, verifier)) => {
+                let item = ItemKey::callback_state(&state_hash);
+                Some(self.seal(ticket.grant_scope, &item, VERIFIER, verifier).await?)
+            }
+            None => None,
+        };
+        let callback_state = CallbackState {
+            ticket: ticket_hash,
+            cookie_hash: hash(&cookie),
+            connection_revision: connection.revision,
+            verifier,
+            created_at: now,
+            expires_at: now + SIGN_IN_TIME,
+            used_at: None,
+            outcome: None,
+        };
+        let authorize_url = oauth::authorize_url(&AuthorizeRequest {
+            authorization_url: &authorization_url(&connection, &ticket)?,
+            client_id: &connection.settings.client_id,
+            redirect_uri: &ticket.redirect_uri,
+            scopes: &connection.settings.scopes,
+            state: &state,
+            pkce: pkce.as_ref().map(|(challenge, _)| challenge),
+            audience: connection.settings.audience.as_deref(),
+            authorize_params: &connection.settings.authorize_params,
+        })
+        .map_err(failure_problem)?;
+        self.store
+            .create_callback_state(&state_hash, &callback_state)
+            .await?;
+        Ok(Departure {
+            authorize_url,
+            cookie_name: cookie_name(&state_hash),
+            cookie,
+        })
+    }
+
+    /// The provider sent the browser back. `cookie` looks one up by its name.
+    pub async fn finish(
+        &self,
+        arrival: Arrival<'_>,
+        cookie: impl Fn(&str) -> Option<Secret>,
+        deadline: Deadline,
+    ) -> Result<Connected, NotConnected> {
+        let rejected = NotConnected::Rejected;
+        let state_hash = hash(&Secret::from(arrival.state.to_owned()));
+        let state = self.store.callback_state(&state_hash).await.map_err(rejected)?;
+        let state = state.filter(|state| state.expires_at > Timestamp::now());
+        let state = state.ok_or_else(|| rejected(link_invalid()))?;
+        // First what tells whose browser this is and from where it comes; only then is the state used up.
+        let brought = cookie(&cookie_name(&state_hash)).map(|cookie| hash(&cookie));
+        if brought.as_ref() != Some(&state.cookie_hash) {
+            let detail = "This browser is not the one that began to connect, or it keeps no cookies.";
+            return Err(rejected(Problem::new(Code::LinkInvalid, detail)));
+        }
+        if state.used_at.is_some() {
+            return Err(NotConnected::Repeated {
+                outcome: state.outcome,
+            });
+        }
+        let (ticket, connection) = self.open_ticket(&state.ticket).await.map_err(rejected)?;
+        check_arrival(&arrival, &connection, &ticket).map_err(rejected)?;
+        let used = self
+            .store
+            .use_callback_state(&state_hash, Timestamp::now())
+            .await
+            .map_err(rejected)?;
+        let Some(state) = used else {
+            return Err(NotConnected::Repeated { outcome: None });
+        };
+
+        let outcome = self
+            .redeem(&arrival, &state_hash, &state, &ticket, &connection, deadline)
+            .await;
+        let text = match &outcome {
+            Ok(_) => format!("{} was connected.", connection.name),
+            Err(problem) => format!("{} was not connected: {}", connection.name, problem.detail),
+        };
+        if let Err(problem) = self.store.settle_callback_state(&state_hash, &text).await {
+            tracing::warn!(
+                cause = problem.cause_chain(),
+                "the outcome of a sign-in was not kept"
+            );
+        }
+        outcome.map_err(|problem| NotConnected::Failed {
+            connection: connection.name,
+            problem,
+        })
+    }
+
+    async fn redeem(
+        &self,
+        arrival: &Arrival<'_>,
+        state_hash: &str,
+        state: &CallbackState,
+        ticket: &Ticket,
+        connection: &Connection,
+        deadline: Deadline,
+    ) -> Result<Connected, Problem> {
+        if connection.revision != state.connection_revision {
+            let detail = "The connection was changed while you signed in.";
+            return Err(
+                Problem::new(Code::Conflict, detail).fix("Open the link again and sign in once more.")
+            );
+        }
+        if let Some(error) = arrival.error {
+            let failure = Failure::named_by_provider(error, arrival.error_description, &[]);
+            return Err(self.note_connect_failure(connection, failure).await);
+        }
+        let Some(code) = &arrival.code else {
+            let failure = Failure::new(
+                "malformed-answer",
+                "The provider sent neither a code nor an error.",
+            );
+            return Err(self.note_connect_failure(connection, failure).await);
+        };
+        // Everything that could fail is in hand before the code is spent.
+        let item = ItemKey::callback_state(state_hash);
+        let scope = ticket.grant_scope;
+        let verifier = match &state.verifier {
+            Some(sealed) => Some(self.vault.open(scope, &item, VERIFIER, sealed).await?),
+            None => None,
+        };
+        let client_secret = self.client_secret(connection).await?;
+        let data_key = self.vault.current(scope).await?;
+        let token_url = fill(&connection.settings.token_url, &ticket.url_values)?;
+        if deadline.remaining() < EXCHANGE_BUDGET {
+            return Err(Problem::unavailable("too little time left to exchange the code"));
+        }
+        let registration = registration(connection, client_secret.as_ref(), token_url);
+        let (verifier, redirect_uri) = (verifier.as_ref(), ticket.redirect_uri.as_str());
+        let exchanged = oauth::exchange_code(
+            &self.outbound,
+            &registration,
+            code,
+            verifier,
+            redirect_uri,
+            Timestamp::now(),
+        )
+        .await;
+        let tokens = match exchanged {
+            Ok(tokens) => tokens,
+            Err(failure) => return Err(self.note_connect_failure(connection, failure).await),
+        };
+        let kept = needed_values(&connection.settings.token_url, &ticket.url_values);
+        let key = ItemKey::grant(scope, connection.scope, &connection.name.folded());
+        let sealed = sealed_tokens(&key, &data_key, &tokens, &kept, tokens.refresh_token.is_some())?;
+        let grant = new_grant(connection, &tokens, sealed);
+        if let Err(problem) = self
+            .write_connected(&key, ticket, &state.ticket, connection, grant, deadline)
+            .await
+        {
+            let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
+            self.revoke(connection, client_secret.as_ref(), &ticket.url_values, token)
+                .await;
+            return Err(problem);
+        }
+        tracing::info!(connection = %connection.id, scope = %scope, "connected");
+        Ok(Connected {
+            connection: connection.name.clone(),
+            organization: scope.organization(),
+            has_refresh_token: tokens.refresh_token.is_some(),
+            return_to: ticket.return_to.clone(),
+        })
+    }
+
+    /// The critical write of a sign-in: retried until the invocation ends, and against the grant as it then is.
+    async fn write_connected(
+        &self,
+        key: &ItemKey,
+        ticket: &Ticket,
+        ticket_hash: &str,
+        connection: &Connection,
+        mut grant: Grant,
+        deadline: Deadline,
+    ) -> Result<(), Problem> {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let written = self
+                .try_write_connected(key, ticket, ticket_hash, connection, &mut grant)
+                .await;
+            let problem = match written {
+                Ok(true) => return Ok(()),
+                Ok(false) => Problem::new(
+                    Code::Conflict,
+                    "The grant was changed while it was being connected.",
+                ),
+                Err(problem) if problem.code != Code::Unavailable => return Err(problem),
+                Err(problem) => problem,
+            };
+            if deadline.remaining() <= pause {
+                return Err(problem);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    /// False if the grant moved between being read and being written.
+    async fn try_write_connected(
+        &self,
+        key: &ItemKey,
+        ticket: &Ticket,
+        ticket_hash: &str,
+        connection: &Connection,
+        grant: &mut Grant,
+    ) -> Result<bool, Problem> {
+        let old = self.store.grant(key).await?;
+        // The answer to an earlier try was lost, but the try was not.
+        if old
+            .as_ref()
+            .is_some_and(|old| old.incarnation == grant.incarnation)
+        {
+            return Ok(true);
+        }
+        let continued = old.as_ref().filter(|old| old.connection_id == connection.id);
+        grant.generation = old.as_ref().map_or(0, |old| old.generation) + 1;
+        if let Some(old) = continued {
+            (grant.id, grant.created_at) = (old.id, old.created_at);
+        }
+        let scope = ticket.grant_scope;
+        let written = self
+            .store
+            .connect_grant(key, scope, connection, grant, old.as_ref(), ticket_hash)
+            .await?;
+        Ok(written.is_ok())
+    }
+
+    /// A ticket that is still good, and the very connection it is for.
+    async fn open_ticket(&self, ticket_hash: &str) -> Result<(Ticket, Connection), Problem> {
+        let ticket = self.store.ticket(ticket_hash).await?.ok_or_else(link_invalid)?;
+        if ticket.used_at.is_some() {
+            return Err(Problem::new(Code::LinkInvalid, "This link has been used."));
+        }
+        if ticket.expires_at <= Timestamp::now() {
+            return Err(Problem::new(Code::LinkInvalid, "This link has expired."));
+        }
+        let connection = self
+            .store
+            .connection(ticket.owner, &ticket.connection_name.folded())
+            .await?;
+        let connection = connection.filter(|connection| connection.id == ticket.connection_id);
+        Ok((ticket, connection.ok_or_else(link_invalid)?))
+    }
+
+    /// What fills the placeholders of a connection's URLs for one scope; a missing one is the caller's to mend.
+    async fn values_for(
+        &self,
+        scope: Scope,
+        connection: &Connection,
+        integration: &Name,
+    ) -> Result<std::collections::BTreeMap<String, String>, Problem> {
+        let name: FoldedName = integration.folded();
+        let found = self.look_up_integration(scope, &name).await?;
+        let seen = found.as_ref().map(|(seen, _)| seen);
+        let values = url_values(connection, seen);
+        let settings = &connection.settings;
+        let urls = [
+            Some(&settings.token_url),
+            settings.authorization_url.as_ref(),
+            settings.revocation_url.as_ref(),
+        ];
+        let mut needed = std::collections::BTreeMap::new();
+        for url in urls.into_iter().flatten() {
+            fill(url, &values)?;
+            needed.extend(needed_values(url, &values));
+        }
+        Ok(needed)
+    }
+
+    /// Keeps the reason on the connection, and turns it into what the person sees.
+    async fn note_connect_failure(&self, connection: &Connection, failure: Failure) -> Problem {
+        let error = LastError::of(&failure, Timestamp::now());
+        tracing::warn!(connection = %connection.id, code = failure.code, "connecting failed");
+        if let Err(problem) = self.store.connection_failed(connection, &error).await {
+            tracing::warn!(
+                cause = problem.cause_chain(),
+                "the reason of a failed sign-in was not kept"
+            );
+        }
+        failure_problem(failure)
+    }
+
+    /// `return_to` may lead to an origin that the stack allows, and nowhere else.
+    fn may_return_to(&self, text: &str) -> bool {
+        let Ok(url) = url::Url::parse(text) else {
+            return false;
+        };
+        let origin = url.origin().ascii_serialization();
+        let plain = url.username().is_empty() && url.password().is_none();
+        plain
+            && self
+                .environment
+                .return_to_origins
+                .iter()
+                .any(|allowed| *allowed == origin)
+    }
+}
+
+/// The path tells which connection the provider was given, the issuer (RFC 9207) which provider it is.
+fn check_arrival(arrival: &Arrival<'_>, connection: &Connection, ticket: &Ticket) -> Result<(), Problem> {
+    if connection.callback_segment().as_deref() != arrival.segment {
+        return Err(Problem::new(
+            Code::LinkInvalid,
+            "This sign-in was begun for another redirect URI.",
+        ));
+    }
+    let Some(issuer) = arrival.issuer else {
+        return Ok(());
+    };
+    let issuer = url::Url::parse(issuer).ok();
+    let ours = authorization_url(connection, ticket)?;
+    match issuer {
+        Some(issuer) if issuer.host_str() == ours.host_str() => Ok(()),
+        _ => Err(Problem::new(
+            Code::LinkInvalid,
+            "The answer comes from another provider than the one asked.",
+        )),
+    }
+}
+
+fn authorization_url(connection: &Connection, ticket: &Ticket) -> Result<url::Url, Problem> {
+    let template = connection
+        .settings
+        .authorization_url
+        .as_ref()
+        .ok_or_else(link_invalid)?;
+    fill(template, &ticket.url_values)
+}
+
+fn new_grant(connection: &Connection, tokens: &TokenSet, sealed: crate::store::grants::NewTokens) -> Grant {
+    let now = Timestamp::now();
+    let asked = connection.settings.scopes.clone();
+    Grant {
+        id: GrantId::new(),
+        connection_id: connection.id,
+        incarnation: Incarnation::new(),
+        generation: 1,
+        status: GrantStatus::Active,
+        access_token: Some(sealed.access_token),
+        refresh_token: sealed.refresh_token,
+        token_type: sealed.token_type,
+        // RFC 6749 section 5.1: an answer that names no scope granted what was asked for.
+        scopes: tokens.scopes.clone().unwrap_or_else(|| asked.clone()),
+        asked_scopes: asked,
+        issued_at: Some(sealed.issued_at),
+        expires_at: Some(sealed.expires_at),
+        url_values: sealed.url_values,
+        lease: None,
+        maybe_spent: false,
+        failures: 0,
+        retry_at: None,
+        last_error: None,
+        last_refresh_at: Some(now),
+        refresh_at: sealed.refresh_at,
+        forced_at: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn link_invalid() -> Problem {
+    Problem::new(
+        Code::LinkInvalid,
+        "There is no such link, or it is for a connection that is gone.",
+    )
+}
+
+fn failure_problem(failure: Failure) -> Problem {
+    let detail = format!("{}: {}", failure.title, failure.detail);
+    Problem::new(Code::ProviderRefused, detail).fix(failure.fix)
+}
+
+/// Tickets, states and cookies are 256 random bits, stored as their SHA-256.
+fn hash(secret: &Secret) -> String {
+    let hash = digest::digest(&digest::SHA256, secret.expose().as_bytes());
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Named after the state, so that two tabs don't disturb each other.
+fn cookie_name(state_hash: &str) -> String {
+    format!("bifrost-state-{}", &state_hash[..16])
+}

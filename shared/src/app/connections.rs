@@ -1,0 +1,250 @@
+//! Making and showing connections.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Bifrost, client_secret::CLIENT_SECRET};
+use crate::{
+    model::{
+        ConnectionId, Name, Problem, Scope, Timestamp,
+        access::{Caller, Role},
+        connection::{AvailableTo, Callback, ClientAuth, Connection, Flow, LastError, NewConnection},
+        grant::{Grant, GrantStatus},
+        url_template::UrlTemplate,
+    },
+    store::{Batch, ItemKey, Page},
+};
+
+/// A connection as answers show it: never its secret.
+#[derive(Debug, Serialize)]
+pub struct ConnectionView {
+    pub id: ConnectionId,
+    pub name: Name,
+    pub scope: Scope,
+    pub description: Option<String>,
+    pub provider: Option<String>,
+    pub flow: Flow,
+    pub client_id: String,
+    pub client_secret_ref: Option<String>,
+    pub client_secret_expires_at: Option<Timestamp>,
+    pub authorization_url: Option<UrlTemplate>,
+    pub token_url: UrlTemplate,
+    pub revocation_url: Option<UrlTemplate>,
+    pub scopes: Vec<String>,
+    pub granted_scopes: Vec<String>,
+    pub audience: Option<String>,
+    pub authorize_params: BTreeMap<String, String>,
+    pub token_params: BTreeMap<String, String>,
+    pub client_auth: ClientAuth,
+    pub pkce: bool,
+    pub token_url_defaults: BTreeMap<String, String>,
+    pub callback: Callback,
+    /// The exact text to paste at the provider; null for a flow without a redirect.
+    pub redirect_uri: Option<String>,
+    pub available_to: AvailableTo,
+    pub status: &'static str,
+    pub status_message: Option<String>,
+    pub last_error: Option<LastError>,
+    pub expires_at: Option<Timestamp>,
+    pub last_refresh_at: Option<Timestamp>,
+    pub next_refresh_at: Option<Timestamp>,
+    pub has_refresh_token: bool,
+    /// In the answer to GET of one connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grants: Option<GrantCounts>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    #[serde(skip)]
+    pub revision: u64,
+}
+
+/// How a connection's grants are doing, its own and the organizations'. A moment behind.
+#[derive(Debug, Default, Serialize)]
+pub struct GrantCounts {
+    pub active: u32,
+    pub failing: u32,
+    pub reauthorize: u32,
+}
+
+impl Bifrost {
+    pub async fn create_connection(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+        body: Map<String, Value>,
+        public_url: &str,
+    ) -> Result<ConnectionView, Problem> {
+        let new = NewConnection::from_input(body, self.url_rules(), caller.role == Role::Admin)?;
+        let now = Timestamp::now();
+        let item = ItemKey::connection(scope, &new.name.folded());
+        let client_secret = match &new.client_secret {
+            Some(secret) => Some(self.seal(scope, &item, CLIENT_SECRET, secret).await?),
+            None => None,
+        };
+        let connection = Connection {
+            id: ConnectionId::new(),
+            name: new.name,
+            scope,
+            settings: new.settings,
+            client_secret,
+            pending_until: None,
+            connect_error: None,
+            created_at: now,
+            updated_at: now,
+            revision: 1,
+        };
+        self.store.create_connection(&connection).await?;
+        Ok(view(connection, None, public_url, now))
+    }
+
+    /// The connection that this very scope owns.
+    pub async fn show_connection(
+        &self,
+        scope: Scope,
+        name: &Name,
+        public_url: &str,
+    ) -> Result<ConnectionView, Problem> {
+        let (connection, grant) = self.owned_connection(scope, name).await?;
+        let mut counts = GrantCounts::default();
+        for status in self.store.grant_statuses(connection.id).await? {
+            match status {
+                GrantStatus::Active => counts.active += 1,
+                GrantStatus::Failing => counts.failing += 1,
+                GrantStatus::Reauthorize => counts.reauthorize += 1,
+                GrantStatus::New | GrantStatus::Disconnected => {}
+            }
+        }
+        let view = view(connection, grant, public_url, Timestamp::now());
+        Ok(ConnectionView {
+            grants: Some(counts),
+            ..view
+        })
+    }
+
+    pub async fn connections(
+        &self,
+        scope: Scope,
+        limit: i32,
+        cursor: Option<&str>,
+        public_url: &str,
+    ) -> Result<Page<ConnectionView>, Problem> {
+        let page = self.store.connections(scope, limit, cursor).await?;
+        let mut batch = Batch::default();
+        for connection in &page.items {
+            batch.data(own_grant_key(connection));
+        }
+        let mut found = self.store.read(batch).await?;
+        let now = Timestamp::now();
+        let mut items = Vec::with_capacity(page.items.len());
+        for connection in page.items {
+            let grant: Option<Grant> = found.take(&own_grant_key(&connection))?;
+            items.push(view(connection, grant, public_url, now));
+        }
+        Ok(Page {
+            items,
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    /// A connection and its own-scope grant.
+    async fn owned_connection(
+        &self,
+        scope: Scope,
+        name: &Name,
+    ) -> Result<(Connection, Option<Grant>), Problem> {
+        let (key, grant) = (
+            ItemKey::connection(scope, &name.folded()),
+            ItemKey::grant(scope, scope, &name.folded()),
+        );
+        let mut batch = Batch::default();
+        batch.data(key.clone()).data(grant.clone());
+        let mut found = self.store.read(batch).await?;
+        let connection = found
+            .take(&key)?
+            .ok_or_else(|| Problem::not_found("connection", name))?;
+        Ok((connection, found.take(&grant)?))
+    }
+}
+
+/// The key of the grant that a connection has for its own scope.
+fn own_grant_key(connection: &Connection) -> ItemKey {
+    ItemKey::grant(connection.scope, connection.scope, &connection.name.folded())
+}
+
+fn view(connection: Connection, grant: Option<Grant>, public_url: &str, now: Timestamp) -> ConnectionView {
+    let grant = grant.filter(|grant| grant.connection_id == connection.id && grant.status.is_connected());
+    let grant = grant.as_ref();
+    let redirects = connection.settings.flow == Flow::AuthorizationCode;
+    let refresh_error = grant.and_then(|grant| grant.last_error.clone());
+    let last_error = [refresh_error, connection.connect_error.clone()]
+        .into_iter()
+        .flatten()
+        .max_by_key(|e| e.at);
+    let status = connection.status(grant, now);
+    let redirect_uri = redirects.then(|| connection.redirect_uri(public_url));
+    let status_message = status_message(&connection, grant, last_error.as_ref());
+    let settings = connection.settings;
+    ConnectionView {
+        id: connection.id,
+        name: connection.name,
+        scope: connection.scope,
+        description: settings.description,
+        provider: settings.provider,
+        flow: settings.flow,
+        client_id: settings.client_id,
+        client_secret_ref: settings.client_secret_ref,
+        client_secret_expires_at: settings.client_secret_expires_at,
+        authorization_url: settings.authorization_url,
+        token_url: settings.token_url,
+        revocation_url: settings.revocation_url,
+        scopes: settings.scopes,
+        granted_scopes: grant.map(|grant| grant.scopes.clone()).unwrap_or_default(),
+        audience: settings.audience,
+        authorize_params: settings.authorize_params,
+        token_params: settings.token_params,
+        client_auth: settings.client_auth,
+        pkce: settings.pkce,
+        token_url_defaults: settings.token_url_defaults,
+        callback: settings.callback,
+        redirect_uri,
+        available_to: settings.available_to,
+        status,
+        status_message,
+        last_error,
+        expires_at: grant.and_then(|grant| grant.expires_at),
+        last_refresh_at: grant.and_then(|grant| grant.last_refresh_at),
+        next_refresh_at: grant.and_then(|grant| grant.refresh_at),
+        has_refresh_token: grant.is_some_and(|grant| grant.refresh_token.is_some()),
+        grants: None,
+        created_at: connection.created_at,
+        updated_at: connection.updated_at,
+        revision: connection.revision,
+    }
+}
+
+/// What a person should know at a glance.
+fn status_message(
+    connection: &Connection,
+    grant: Option<&Grant>,
+    error: Option<&LastError>,
+) -> Option<String> {
+    let Some(grant) = grant else {
+        return error.map(|error| error.title.clone());
+    };
+    let asked = |scopes: &[String]| scopes.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+    let signed_in = connection.settings.flow == Flow::AuthorizationCode;
+    match grant.status {
+        GrantStatus::Failing | GrantStatus::Reauthorize => {
+            error.map(|error| format!("{}. {}", error.title, error.fix))
+        }
+        _ if signed_in && asked(&grant.asked_scopes) != asked(&connection.settings.scopes) => Some(
+            "The scopes were changed after connecting: reconnect for the change to take effect.".to_owned(),
+        ),
+        _ if signed_in && grant.refresh_token.is_none() => {
+            Some("The provider gave no refresh token: reconnect before the token expires.".to_owned())
+        }
+        _ => None,
+    }
+}

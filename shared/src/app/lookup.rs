@@ -1,0 +1,331 @@
+//! Finding what a workflow's question is about: integration, mapping, connection and grant, in one read.
+//!
+//! The order is the contract's: the connection is the organization's, else the global one; the grant is the
+//! organization's own on that very connection, else the connection's own. Falling back happens when there is none,
+//! never because one is broken, and never to another organization's.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Bifrost;
+use crate::{
+    model::{
+        Code, FoldedName, GrantId, OrganizationId, Problem, Scope,
+        connection::{AvailableTo, Connection, Flow},
+        grant::Grant,
+        integration::Integration,
+        mapping::Mapping,
+        url_template::UrlTemplate,
+    },
+    store::{Batch, Found, ItemKey},
+};
+
+/// An integration as one scope sees it.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub integration: Integration,
+    pub mapping: Option<Mapping>,
+}
+
+/// A connection as one scope reaches it, with the grant that serves that scope.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub connection: Connection,
+    /// Whose grant it is: the asking organization's own, or the connection's.
+    pub grant_scope: Scope,
+    pub grant_key: ItemKey,
+    pub grant: Option<Grant>,
+    /// Where the next token is to be got from, for a client that speaks for itself; None leaves a grant where it was
+    /// given.
+    pub mint_at: Option<BTreeMap<String, String>>,
+}
+
+/// The places in which a connection of some name, and its grant, may be found for a scope.
+struct Candidates {
+    own: Option<(ItemKey, ItemKey)>,
+    global: ItemKey,
+    /// The organization's own grant on the global connection.
+    own_on_global: Option<ItemKey>,
+    global_grant: ItemKey,
+}
+
+/// The integration and mapping a question names, in the partitions where they are.
+fn integration_keys(scope: Scope, name: &FoldedName) -> (ItemKey, Option<ItemKey>) {
+    (
+        ItemKey::integration(name),
+        scope.organization().map(|id| ItemKey::mapping(id, name)),
+    )
+}
+
+impl Candidates {
+    fn of(scope: Scope, name: &FoldedName) -> Self {
+        let own = scope.organization().map(|_| {
+            (
+                ItemKey::connection(scope, name),
+                ItemKey::grant(scope, scope, name),
+            )
+        });
+        Self {
+            own,
+            global: ItemKey::connection(Scope::Global, name),
+            own_on_global: scope
+                .organization()
+                .map(|_| ItemKey::grant(scope, Scope::Global, name)),
+            global_grant: ItemKey::grant(Scope::Global, Scope::Global, name),
+        }
+    }
+
+    fn add_to(&self, batch: &mut Batch) {
+        let own = self
+            .own
+            .iter()
+            .flat_map(|(connection, grant)| [connection, grant]);
+        for key in own
+            .chain([&self.global, &self.global_grant])
+            .chain(&self.own_on_global)
+        {
+            batch.data(key.clone());
+        }
+    }
+}
+
+impl Bifrost {
+    /// What `integration` is for a scope, and the connection it reaches, if there is one. One `BatchGetItem`; two when
+    /// the integration names a connection other than itself.
+    pub(super) async fn look_up_integration(
+        &self,
+        scope: Scope,
+        name: &FoldedName,
+    ) -> Result<Option<(Seen, Option<Reached>)>, Problem> {
+        let candidates = Candidates::of(scope, name);
+        let mut found = self.read_for(scope, Some(name), &candidates).await?;
+        let Some(seen) = take_integration(&mut found, scope, name)? else {
+            return Ok(None);
+        };
+        let connection = seen.integration.connection_name().folded();
+        let reached = if connection == *name {
+            choose(&mut found, scope, candidates, Some(&seen))?
+        } else {
+            let candidates = Candidates::of(scope, &connection);
+            let mut found = self.read_for(scope, None, &candidates).await?;
+            choose(&mut found, scope, candidates, Some(&seen))?
+        };
+        Ok(Some((seen, reached)))
+    }
+
+    /// The connection of this name that a scope reaches, with the integration that fills its placeholders, if one is
+    /// named. One `BatchGetItem`.
+    pub(super) async fn look_up_connection(
+        &self,
+        scope: Scope,
+        name: &FoldedName,
+        integration: Option<&FoldedName>,
+    ) -> Result<(Option<Seen>, Option<Reached>), Problem> {
+        let candidates = Candidates::of(scope, name);
+        let mut found = self.read_for(scope, integration, &candidates).await?;
+        let seen = match integration {
+            Some(integration) => {
+                let seen = take_integration(&mut found, scope, integration)?;
+                Some(seen.ok_or_else(|| Problem::not_found("integration", integration))?)
+            }
+            None => None,
+        };
+        let reached = choose(&mut found, scope, candidates, seen.as_ref())?;
+        Ok((seen, reached))
+    }
+
+    async fn read_for(
+        &self,
+        scope: Scope,
+        integration: Option<&FoldedName>,
+        candidates: &Candidates,
+    ) -> Result<Found, Problem> {
+        let scopes = [scope, Scope::Global];
+        let scopes = if scope == Scope::Global {
+            &scopes[1..]
+        } else {
+            &scopes[..]
+        };
+        let mut batch = Batch::default();
+        if let Some(name) = integration {
+            let (integration, mapping) = integration_keys(scope, name);
+            batch.data(integration);
+            mapping.map(|mapping| batch.data(mapping));
+        }
+        candidates.add_to(&mut batch);
+        self.vault.want(scopes, &mut batch);
+        let mut found = self.store.read(batch).await?;
+        self.vault.learn(scopes, &mut found).await?;
+        Ok(found)
+    }
+}
+
+fn take_integration(found: &mut Found, scope: Scope, name: &FoldedName) -> Result<Option<Seen>, Problem> {
+    let (integration, mapping) = integration_keys(scope, name);
+    let Some(integration) = found.take::<Integration>(&integration)? else {
+        return Ok(None);
+    };
+    let mapping: Option<Mapping> = mapping.and_then(|key| found.take(&key).transpose()).transpose()?;
+    // A mapping of an integration that had this name before is nobody's.
+    let mapping = mapping.filter(|mapping| mapping.integration_id == integration.id);
+    Ok(Some(Seen { integration, mapping }))
+}
+
+fn choose(
+    found: &mut Found,
+    scope: Scope,
+    candidates: Candidates,
+    seen: Option<&Seen>,
+) -> Result<Option<Reached>, Problem> {
+    if let Some((connection_key, grant_key)) = candidates.own
+        && let Some(connection) = found.take::<Connection>(&connection_key)?
+    {
+        let grant = take_grant(found, &grant_key, &connection)?;
+        let mint_at = mint_at(&connection, seen);
+        return Ok(Some(Reached {
+            connection,
+            grant_scope: scope,
+            grant_key,
+            grant,
+            mint_at,
+        }));
+    }
+    let Some(connection) = found.take::<Connection>(&candidates.global)? else {
+        return Ok(None);
+    };
+    if let Some(organization) = scope.organization()
+        && !is_available(&connection, organization, seen)
+    {
+        return Ok(None);
+    }
+    let mint_at = mint_at(&connection, seen);
+    if let Some(grant_key) = candidates.own_on_global {
+        let grant = take_grant(found, &grant_key, &connection)?;
+        let connected = grant.as_ref().is_some_and(|grant| grant.status.is_connected());
+        // A client that speaks for itself at a tenant's URL has a grant for each tenant, made when it is first needed.
+        if connected || mint_at.is_some() {
+            return Ok(Some(Reached {
+                connection,
+                grant_scope: scope,
+                grant_key,
+                grant,
+                mint_at,
+            }));
+        }
+    }
+    let grant_key = candidates.global_grant;
+    let grant = take_grant(found, &grant_key, &connection)?;
+    Ok(Some(Reached {
+        connection,
+        grant_scope: Scope::Global,
+        grant_key,
+        grant,
+        mint_at,
+    }))
+}
+
+fn take_grant(found: &mut Found, key: &ItemKey, connection: &Connection) -> Result<Option<Grant>, Problem> {
+    let grant: Option<Grant> = found.take(key)?;
+    Ok(grant.filter(|grant| grant.connection_id == connection.id))
+}
+
+/// Where a client_credentials connection with placeholders gets its tokens for this integration and organization. A
+/// placeholder without a value is left out: filling the URL then says which.
+fn mint_at(connection: &Connection, seen: Option<&Seen>) -> Option<BTreeMap<String, String>> {
+    let settings = &connection.settings;
+    if settings.flow != Flow::ClientCredentials || settings.token_placeholders().next().is_none() {
+        return None;
+    }
+    Some(needed_values(&settings.token_url, &url_values(connection, seen)))
+}
+
+/// A global connection may be kept for organizations that are mapped to what uses it.
+fn is_available(connection: &Connection, organization: OrganizationId, seen: Option<&Seen>) -> bool {
+    let mapped = |seen: &Seen| {
+        let uses = seen.integration.connection_name().folded() == connection.name.folded();
+        uses && seen
+            .mapping
+            .as_ref()
+            .is_some_and(|mapping| mapping.organization_id == organization)
+    };
+    connection.settings.available_to == AvailableTo::All || seen.is_some_and(mapped)
+}
+
+/// What fills the placeholders of a connection's URLs: the entity id from the mapping, then from the integration's
+/// default; any other name from the merged config; last the connection's own `token_url_defaults`.
+pub(super) fn url_values(connection: &Connection, seen: Option<&Seen>) -> BTreeMap<String, String> {
+    let mut values = connection.settings.token_url_defaults.clone();
+    let Some(Seen { integration, mapping }) = seen else {
+        return values;
+    };
+    let overrides = mapping.iter().flat_map(|mapping| &mapping.config.plain);
+    for (key, value) in integration.defaults.plain.iter().chain(overrides) {
+        match value {
+            Value::String(text) => values.insert(key.clone(), text.clone()),
+            Value::Number(number) => values.insert(key.clone(), number.to_string()),
+            _ => None,
+        };
+    }
+    let mapped = mapping.as_ref().and_then(|mapping| mapping.entity_id.as_ref());
+    if let Some(entity_id) = mapped.or(integration.default_entity_id.as_ref()) {
+        values.insert("entity_id".to_owned(), entity_id.clone());
+    }
+    values
+}
+
+/// A URL with its placeholders filled, or the problem that names the one that can't be.
+pub(super) fn fill(url: &UrlTemplate, values: &BTreeMap<String, String>) -> Result<url::Url, Problem> {
+    url.fill(values).map_err(|error| {
+        Problem::new(
+            Code::PlaceholderUnresolved,
+            format!("In {}: {error}.", url.as_str()),
+        )
+    })
+}
+
+/// Only what a URL's placeholders ask for: a grant keeps this, and must not change with anything else.
+pub(super) fn needed_values(
+    url: &UrlTemplate,
+    values: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let needed = url
+        .placeholders()
+        .filter_map(|name| Some((name.to_owned(), values.get(name)?.clone())));
+    needed.collect()
+}
+
+impl Bifrost {
+    /// For each mapping, its organization's own grant on the integration's connection.
+    pub(super) async fn own_grants(
+        &self,
+        integration: &Integration,
+        mappings: &[Mapping],
+    ) -> Result<Vec<Option<GrantId>>, Problem> {
+        let name = integration.connection_name().folded();
+        let scope = |mapping: &Mapping| Scope::Organization(mapping.organization_id);
+        let mut batch = Batch::default();
+        for mapping in mappings {
+            Candidates::of(scope(mapping), &name).add_to(&mut batch);
+        }
+        let mut found = self.store.read(batch).await?;
+        let global: Option<Connection> = found.take(&ItemKey::connection(Scope::Global, &name))?;
+        let own_grant = |mapping: &Mapping| {
+            let scope = scope(mapping);
+            let own: Option<Connection> = found.take(&ItemKey::connection(scope, &name))?;
+            let connection = own.as_ref().or(global.as_ref());
+            let Some(connection) = connection else {
+                return Ok(None);
+            };
+            let grant = take_grant(
+                &mut found,
+                &ItemKey::grant(scope, connection.scope, &name),
+                connection,
+            )?;
+            Ok(grant
+                .filter(|grant| grant.status.is_connected())
+                .map(|grant| grant.id))
+        };
+        mappings.iter().map(own_grant).collect()
+    }
+}

@@ -1,0 +1,220 @@
+//! Showing and writing mappings.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Bifrost,
+    lookup::{Reached, Seen},
+};
+use crate::{
+    model::{
+        GrantId, IntegrationId, MappingId, Name, OrganizationId, Problem, Scope, Timestamp,
+        access::{Caller, Role},
+        config::StoredConfig,
+        integration::Integration,
+        mapping::{Mapping, NewMapping},
+    },
+    store::{ItemKey, Page},
+};
+
+/// A mapping as answers show it.
+#[derive(Debug, Serialize)]
+pub struct MappingView {
+    pub id: MappingId,
+    pub integration_id: IntegrationId,
+    pub organization_id: OrganizationId,
+    pub entity_id: Option<String>,
+    pub entity_name: Option<String>,
+    /// The organization's own grant on the integration's connection.
+    pub oauth_token_id: Option<GrantId>,
+    /// Its overrides; secrets as the mark that they are set.
+    pub config: Map<String, Value>,
+    pub missing_config: Vec<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    #[serde(skip)]
+    pub revision: u64,
+}
+
+/// What a PUT did.
+#[derive(Debug)]
+pub enum Put {
+    Created(MappingView),
+    Replaced(MappingView),
+}
+
+impl Bifrost {
+    pub async fn show_mapping(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        organization: OrganizationId,
+    ) -> Result<MappingView, Problem> {
+        caller.scope(Some(&organization.to_string()))?;
+        let missing = || Problem::not_found("mapping", format!("of {organization} on {name}"));
+        let found = self
+            .look_up_integration(Scope::Organization(organization), &name.folded())
+            .await?;
+        let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
+        let Seen { integration, mapping } = seen;
+        Ok(view(
+            &integration,
+            mapping.ok_or_else(missing)?,
+            own_grant(reached.as_ref(), organization),
+        ))
+    }
+
+    /// Provider callers write mappings; a managed user may change its own organization's config.
+    pub async fn put_mapping(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        organization: OrganizationId,
+        body: Map<String, Value>,
+    ) -> Result<Put, Problem> {
+        let scope = caller.scope(Some(&organization.to_string()))?;
+        if caller.role == Role::Workflow && !caller.is_provider {
+            return Err(Problem::forbidden(
+                "A workflow's key of a managed organization writes no mappings.",
+            ));
+        }
+        let found = self.look_up_integration(scope, &name.folded()).await?;
+        let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
+        let Seen {
+            integration,
+            mapping: old,
+        } = seen;
+        let folded = integration.name.folded();
+        let no_config = StoredConfig::default();
+        let stored = old.as_ref().map_or(&no_config, |old| &old.config);
+        let (names_entity, names_entity_name) =
+            (body.contains_key("entity_id"), body.contains_key("entity_name"));
+        let mut new = NewMapping::from_input(body, &integration.config_schema, stored)?;
+        if !caller.is_provider {
+            let old = old
+                .as_ref()
+                .ok_or_else(|| Problem::forbidden("Only the provider maps organizations."))?;
+            // To leave out what one may not change is not to ask for its removal.
+            if !names_entity {
+                new.entity_id = old.entity_id.clone();
+            }
+            if !names_entity_name {
+                new.entity_name = old.entity_name.clone();
+            }
+            check_managed_change(old, &new, reached.as_ref())?;
+        }
+        let item = ItemKey::mapping(organization, &folded);
+        let config = self.seal_config(scope, &item, new.config, Some(stored)).await?;
+        let now = Timestamp::now();
+        let mapping = Mapping {
+            id: old.as_ref().map_or_else(MappingId::new, |old| old.id),
+            integration_id: integration.id,
+            organization_id: organization,
+            entity_id: new.entity_id,
+            entity_name: new.entity_name,
+            config,
+            created_at: old.as_ref().map_or(now, |old| old.created_at),
+            updated_at: now,
+            revision: old.as_ref().map_or(0, |old| old.revision) + 1,
+        };
+        self.store.put_mapping(&folded, &mapping, old.as_ref()).await?;
+        let view = view(&integration, mapping, own_grant(reached.as_ref(), organization));
+        Ok(if old.is_some() {
+            Put::Replaced(view)
+        } else {
+            Put::Created(view)
+        })
+    }
+
+    /// Provider callers see all organizations' mappings, others their own.
+    pub async fn mappings(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        entity_id: Option<&str>,
+        limit: i32,
+        cursor: Option<&str>,
+    ) -> Result<Page<MappingView>, Problem> {
+        let integration = self.integration(name).await?;
+        let only = match (caller.is_provider, entity_id) {
+            (true, None) => None,
+            (true, Some(entity_id)) => Some(
+                self.store
+                    .organization_of_entity(integration.id, entity_id)
+                    .await?,
+            ),
+            (false, _) => Some(caller.home.organization()),
+        };
+        let page = match only {
+            None => self.store.mappings(integration.id, limit, cursor).await?,
+            Some(None) => Page {
+                items: Vec::new(),
+                next_cursor: None,
+            },
+            Some(Some(organization)) => {
+                let mapping = self.store.mapping(&integration, organization).await?;
+                let wanted =
+                    |mapping: &Mapping| entity_id.is_none_or(|id| mapping.entity_id.as_deref() == Some(id));
+                Page {
+                    items: mapping.into_iter().filter(wanted).collect(),
+                    next_cursor: None,
+                }
+            }
+        };
+        let grants = self.own_grants(&integration, &page.items).await?;
+        let mut grants = grants.into_iter();
+        Ok(page.map(|mapping| view(&integration, mapping, grants.next().flatten())))
+    }
+}
+
+/// What a managed user must leave alone: which tenant it is mapped to decides which tenant's token comes out.
+fn check_managed_change(old: &Mapping, new: &NewMapping, reached: Option<&Reached>) -> Result<(), Problem> {
+    if new.entity_id != old.entity_id || new.entity_name != old.entity_name {
+        return Err(Problem::forbidden(
+            "Only the provider changes entity_id and entity_name.",
+        ));
+    }
+    let Some(reached) = reached.filter(|reached| reached.connection.scope == Scope::Global) else {
+        return Ok(());
+    };
+    let settings = &reached.connection.settings;
+    let urls = [
+        Some(&settings.token_url),
+        settings.authorization_url.as_ref(),
+        settings.revocation_url.as_ref(),
+    ];
+    for name in urls.into_iter().flatten().flat_map(|url| url.placeholders()) {
+        if old.config.plain.get(name) != new.config.plain.get(name) {
+            let detail = format!("Only the provider changes {name}: it fills a URL of a global connection.");
+            return Err(Problem::forbidden(detail));
+        }
+    }
+    Ok(())
+}
+
+fn own_grant(reached: Option<&Reached>, organization: OrganizationId) -> Option<GrantId> {
+    let own = reached.filter(|reached| reached.grant_scope == Scope::Organization(organization))?;
+    own.grant
+        .as_ref()
+        .filter(|grant| grant.status.is_connected())
+        .map(|grant| grant.id)
+}
+
+fn view(integration: &Integration, mapping: Mapping, oauth_token_id: Option<GrantId>) -> MappingView {
+    MappingView {
+        id: mapping.id,
+        integration_id: mapping.integration_id,
+        organization_id: mapping.organization_id,
+        entity_id: mapping.entity_id,
+        entity_name: mapping.entity_name,
+        oauth_token_id,
+        missing_config: integration
+            .config_schema
+            .missing(&integration.defaults, Some(&mapping.config)),
+        config: mapping.config.shown(),
+        created_at: mapping.created_at,
+        updated_at: mapping.updated_at,
+        revision: mapping.revision,
+    }
+}

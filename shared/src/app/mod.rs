@@ -1,0 +1,116 @@
+//! The use cases, one file each. They ask `model` what the rules are, `store` what there is, `vault` to seal and open,
+//! and `oauth` to talk to providers. They know callers and problems, but neither HTTP events nor Lambda.
+
+pub mod api_keys;
+pub mod authenticate;
+mod client_secret;
+pub mod connect;
+pub mod connections;
+pub mod integrations;
+mod lookup;
+pub mod mappings;
+pub mod organizations;
+pub mod refresh;
+pub mod resolve;
+pub mod sweep;
+pub mod token;
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    aws::Aws,
+    environment::Environment,
+    model::{Problem, Scope, Sealed, Secret, config::CheckedConfig, config::StoredConfig, url_template},
+    oauth::{Outbound, Relaxed},
+    store::{ItemKey, Store},
+    vault::Vault,
+};
+
+/// Everything that the use cases work with. Made once per process; nothing in it connects before it is used.
+#[derive(Debug)]
+pub struct Bifrost {
+    pub environment: Environment,
+    store: Store,
+    vault: Vault,
+    secrets: client_secret::Secrets,
+    outbound: Outbound,
+}
+
+/// When the invocation ends, whatever it is doing.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Bifrost {
+    pub fn from_environment() -> Result<Self, reqwest::Error> {
+        let environment = Environment::read();
+        let aws = Aws::from_environment()?;
+        let store = Store::new(aws.dynamodb(), &environment);
+        let vault = Vault::new(aws.kms(), environment.kms_key.clone(), store.clone());
+        let secrets = client_secret::Secrets::new(aws.secrets_manager());
+        let outbound = Outbound::new(Relaxed {
+            loopback_http: environment.local,
+        });
+        Ok(Self {
+            environment,
+            store,
+            vault,
+            secrets,
+            outbound,
+        })
+    }
+
+    /// What URLs of providers may look like here.
+    pub fn url_rules(&self) -> url_template::Rules {
+        url_template::Rules {
+            allow_http_loopback: self.environment.local,
+        }
+    }
+
+    /// Seals the new secrets of a config for the item they will stand in, next to those that stay as they are.
+    async fn seal_config(
+        &self,
+        scope: Scope,
+        item: &ItemKey,
+        config: CheckedConfig,
+        stored: Option<&StoredConfig>,
+    ) -> Result<StoredConfig, Problem> {
+        let mut sealed = StoredConfig {
+            plain: config.plain,
+            ..StoredConfig::default()
+        };
+        for key in &config.kept_secrets {
+            let kept = stored.and_then(|stored| stored.secrets.get(key));
+            sealed
+                .secrets
+                .extend(kept.map(|kept| (key.clone(), kept.clone())));
+        }
+        if !config.new_secrets.is_empty() {
+            let data_key = self.vault.current(scope).await?;
+            for (key, secret) in config.new_secrets {
+                let value = data_key.seal(item, &StoredConfig::secret_attribute(&key), &secret)?;
+                sealed.secrets.insert(key, value);
+            }
+        }
+        Ok(sealed)
+    }
+
+    async fn seal(
+        &self,
+        scope: Scope,
+        item: &ItemKey,
+        attribute: &str,
+        secret: &Secret,
+    ) -> Result<Sealed, Problem> {
+        self.vault.current(scope).await?.seal(item, attribute, secret)
+    }
+}
+
+impl Deadline {
+    pub fn after(remaining: Duration) -> Self {
+        Self(Instant::now() + remaining)
+    }
+
+    pub fn remaining(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}

@@ -1,0 +1,640 @@
+//! Refreshing: how a grant gets its next token without ever being lost to a race, a crash or a slow provider.
+//!
+//! One function, [`Bifrost::usable_token`], serves every path: a resolve or token request near expiry, a refresh that a
+//! workflow asks for, the scheduled sweep, the first token of a client that speaks for itself. The steps bear the
+//! numbers of the design:
+//!
+//! 0. Before anything is spent, everything that could fail is in hand: client secret, data key, and enough time.
+//! 1. and 2. The lease is taken on the grant exactly as it was seen ([`crate::store::Store::lease_grant`]), which is
+//!    also the re-read: if anything moved, there is no lease, but the newer grant.
+//! 3. One exchange, with the lease renewed while it is in flight.
+//! 4. The write of what came, retried until the invocation ends. Between the provider's answer and this write nothing
+//!    but DynamoDB is called.
+//! 5. Losers wait for the generation to move or the lease to lapse; without the lease nobody exchanges anything.
+//! 6. Failures are written only while nothing has moved.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use super::{Bifrost, Deadline, lookup::Reached, lookup::fill};
+use crate::{
+    model::{
+        Code, GrantId, Incarnation, Problem, Sealed, Secret, Timestamp,
+        connection::{Connection, Flow, LastError},
+        failure::{Failure, FailureClass},
+        grant::{Decision, Grant, GrantStatus, Lease, Refusal, Want, Warning, backoff, sweep_at},
+    },
+    oauth::{self, Registration, TokenSet},
+    store::{
+        ItemKey,
+        grants::{FailedExchange, Holder, NewTokens, Written},
+    },
+    vault::DataKey,
+};
+
+/// What must be left of the invocation before a token is spent: 45 s for the exchange, 10 s for the write.
+const EXCHANGE_BUDGET: Duration = Duration::from_secs(55);
+/// How long a lease holds; a crash frees the grant after this.
+const LEASE: Duration = Duration::from_secs(30);
+/// How often a lease in use is renewed: five chances before it lapses.
+const RENEWAL: Duration = Duration::from_secs(5);
+/// How long a loser waits. The gateway gives up on the caller after 30 s.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// How often a loser looks: often at first, for most providers answer quickly.
+const FIRST_LOOK: Duration = Duration::from_millis(40);
+const LATER_LOOKS: Duration = Duration::from_millis(250);
+/// A provider that asks for a longer pause than this gets no more than this.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// The attributes that tokens are sealed under.
+pub(super) const ACCESS_TOKEN: &str = "access_token";
+pub(super) const REFRESH_TOKEN: &str = "refresh_token";
+
+/// A grant whose access token is good, and what to say with it.
+#[derive(Debug)]
+pub(super) struct Usable {
+    pub grant: Grant,
+    pub access_token: Secret,
+    pub warning: Option<String>,
+}
+
+/// Everything in hand that an exchange needs.
+struct Prepared {
+    client_secret: Option<Secret>,
+    data_key: DataKey,
+    refresh_token: Option<Secret>,
+    token_url: url::Url,
+    url_values: BTreeMap<String, String>,
+}
+
+impl Bifrost {
+    /// A token of the grant that was reached, as fresh as is wanted.
+    pub(super) async fn usable_token(
+        &self,
+        reached: &Reached,
+        want: Want,
+        deadline: Deadline,
+    ) -> Result<Usable, Problem> {
+        let flow = reached.connection.settings.flow;
+        let patience = Instant::now() + PATIENCE.min(deadline.remaining());
+        let mut seen = reached.grant.clone();
+        loop {
+            let now = Timestamp::now();
+            match decide(reached, seen.as_ref(), want, now) {
+                Decision::Refresh => {}
+                Decision::Refuse(refusal) => return Err(refusal_problem(seen.as_ref(), flow, &refusal)),
+                Decision::Serve => return self.usable(reached, seen, None).await,
+                Decision::ServeWith(warning) => return self.usable(reached, seen, Some(warning)).await,
+            }
+            match seen {
+                Some(grant) if grant.is_leased(now) => {
+                    let wants_this = matches!(want, Want::Fresh { .. }) && !mints_elsewhere(reached, &grant);
+                    if wants_this && !grant.remaining(now).is_zero() {
+                        return self.usable(reached, Some(grant), None).await;
+                    }
+                    seen = self.wait_for_winner(&reached.grant_key, &grant, patience).await?;
+                }
+                grant => match self.attempt(reached, grant, want, deadline).await? {
+                    Attempt::Refreshed(grant) => return self.usable(reached, Some(*grant), None).await,
+                    Attempt::Moved(grant) => seen = grant.map(|grant| *grant),
+                },
+            }
+        }
+    }
+
+    async fn usable(
+        &self,
+        reached: &Reached,
+        grant: Option<Grant>,
+        warning: Option<Warning>,
+    ) -> Result<Usable, Problem> {
+        let none = || Problem::new(Code::NotConnected, "There is no token.");
+        let grant = grant.ok_or_else(none)?;
+        let sealed = grant.access_token.as_ref().ok_or_else(none)?;
+        let access_token = self.open_token(reached, ACCESS_TOKEN, sealed).await?;
+        let warning = warning.map(|warning| warning_text(&warning, &grant));
+        Ok(Usable {
+            grant,
+            access_token,
+            warning,
+        })
+    }
+
+    pub(super) async fn open_token(
+        &self,
+        reached: &Reached,
+        attribute: &str,
+        sealed: &Sealed,
+    ) -> Result<Secret, Problem> {
+        self.vault
+            .open(reached.grant_scope, &reached.grant_key, attribute, sealed)
+            .await
+    }
+
+    /// Steps 0 to 4, once. `Moved` carries the grant as it is now, whoever changed it.
+    async fn attempt(
+        &self,
+        reached: &Reached,
+        seen: Option<Grant>,
+        want: Want,
+        deadline: Deadline,
+    ) -> Result<Attempt, Problem> {
+        let prepared = self.prepare(reached, seen.as_ref()).await?;
+        if deadline.remaining() < EXCHANGE_BUDGET {
+            let detail = "There is too little time left in this invocation to refresh the token safely.";
+            return Err(Problem::new(Code::RefreshInProgress, detail).retry_after(Duration::from_secs(1)));
+        }
+        let failed_before = seen.as_ref().map_or(0, |grant| grant.failures);
+        let (holder, maybe_spent) = match self.lease(reached, seen).await? {
+            Leased::Taken { holder, maybe_spent } => (holder, maybe_spent),
+            Leased::Moved(grant) => return Ok(Attempt::Moved(grant)),
+        };
+        let exchange = self.exchange(&reached.connection, &prepared);
+        let outcome = tokio::select! {
+            outcome = exchange => outcome,
+            () = self.keep_renewing(&reached.grant_key, &holder) => unreachable!("renewing never ends"),
+        };
+        match outcome {
+            Ok(tokens) => {
+                let forced = matches!(want, Want::Newer { limited: true, .. });
+                self.write_back(reached, &holder, &prepared, tokens, forced, deadline)
+                    .await
+            }
+            Err(failure) => {
+                self.note_failure(reached, &holder, &failure, maybe_spent, failed_before + 1)
+                    .await
+            }
+        }
+    }
+
+    /// Step 0.
+    async fn prepare(&self, reached: &Reached, seen: Option<&Grant>) -> Result<Prepared, Problem> {
+        let connection = &reached.connection;
+        let url_values = match (&reached.mint_at, seen) {
+            (Some(values), _) => values.clone(),
+            (None, Some(grant)) => grant.url_values.clone(),
+            (None, None) => BTreeMap::new(),
+        };
+        let token_url = fill(&connection.settings.token_url, &url_values)?;
+        let client_secret = self.client_secret(connection).await?;
+        let data_key = self.vault.current(reached.grant_scope).await?;
+        let refresh_token = match seen.and_then(|grant| grant.refresh_token.as_ref()) {
+            Some(sealed) => Some(self.open_token(reached, REFRESH_TOKEN, sealed).await?),
+            None => None,
+        };
+        Ok(Prepared {
+            client_secret,
+            data_key,
+            refresh_token,
+            token_url,
+            url_values,
+        })
+    }
+
+    /// Steps 1 and 2.
+    async fn lease(&self, reached: &Reached, seen: Option<Grant>) -> Result<Leased, Problem> {
+        let now = Timestamp::now();
+        let owner = uuid::Uuid::new_v4().simple().to_string();
+        let until = now + LEASE;
+        let Some(grant) = seen else {
+            let grant = first_grant(
+                reached,
+                Lease {
+                    owner: owner.clone(),
+                    until,
+                },
+                now,
+            );
+            let holder = Holder {
+                grant: grant.id,
+                owner,
+                incarnation: grant.incarnation,
+                spending: 0,
+            };
+            // A grant of a connection that had this name before is in nobody's way.
+            let ghost = self.store.grant(&reached.grant_key).await?;
+            if ghost
+                .as_ref()
+                .is_some_and(|ghost| ghost.connection_id == reached.connection.id)
+            {
+                return Ok(Leased::Moved(ghost.map(Box::new)));
+            }
+            let scope = reached.grant_scope;
+            let created = self
+                .store
+                .create_leased_grant(&reached.grant_key, scope, &grant, ghost.as_ref())
+                .await?;
+            return match created {
+                true => Ok(Leased::Taken {
+                    holder,
+                    maybe_spent: false,
+                }),
+                false => Ok(Leased::Moved(
+                    self.store.grant(&reached.grant_key).await?.map(Box::new),
+                )),
+            };
+        };
+        let maybe_spent = grant.maybe_spent || grant.has_lapsed_lease(now);
+        let (incarnation, spending) = (grant.incarnation, grant.generation);
+        let holder = Holder {
+            grant: grant.id,
+            owner,
+            incarnation,
+            spending,
+        };
+        match self
+            .store
+            .lease_grant(&reached.grant_key, &grant, &holder, until)
+            .await?
+        {
+            Written::Done(_) => Ok(Leased::Taken { holder, maybe_spent }),
+            Written::Forestalled(grant) => Ok(Leased::Moved(grant)),
+        }
+    }
+
+    /// Step 3. Whatever it is called, it is one request that may spend the token.
+    async fn exchange(&self, connection: &Connection, prepared: &Prepared) -> Result<TokenSet, Failure> {
+        let registration = registration(
+            connection,
+            prepared.client_secret.as_ref(),
+            prepared.token_url.clone(),
+        );
+        let now = Timestamp::now();
+        match (connection.settings.flow, &prepared.refresh_token) {
+            (Flow::AuthorizationCode, Some(token)) => {
+                oauth::refresh(&self.outbound, &registration, token, now).await
+            }
+            // `decide` lets no authorization_code grant without a refresh token come this far.
+            _ => oauth::client_credentials(&self.outbound, &registration, now).await,
+        }
+    }
+
+    /// A slow provider keeps the lease; a crashed holder loses it soon. A renewal that fails is tried again at the next
+    /// turn, and a lost lease does not stop the exchange: its answer may still be the one that counts.
+    async fn keep_renewing(&self, key: &ItemKey, holder: &Holder) {
+        loop {
+            tokio::time::sleep(RENEWAL).await;
+            match self
+                .store
+                .renew_lease(key, holder, Timestamp::now() + LEASE)
+                .await
+            {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!(grant = %holder.grant, "the lease was lost while the exchange is in flight")
+                }
+                Err(problem) => {
+                    tracing::warn!(grant = %holder.grant, cause = problem.cause_chain(), "a lease was not renewed")
+                }
+            }
+        }
+    }
+
+    /// Step 4.
+    async fn write_back(
+        &self,
+        reached: &Reached,
+        holder: &Holder,
+        prepared: &Prepared,
+        tokens: TokenSet,
+        forced: bool,
+        deadline: Deadline,
+    ) -> Result<Attempt, Problem> {
+        let key = &reached.grant_key;
+        let swept = reached.connection.settings.flow == Flow::AuthorizationCode
+            && (tokens.refresh_token.is_some() || prepared.refresh_token.is_some());
+        let new = NewTokens {
+            forced,
+            ..sealed_tokens(key, &prepared.data_key, &tokens, &prepared.url_values, swept)?
+        };
+        let mut pause = Duration::from_millis(50);
+        let written = loop {
+            match self.store.write_tokens(key, holder, &new, Timestamp::now()).await {
+                Ok(written) => break written,
+                Err(problem) if deadline.remaining() > pause => {
+                    tracing::error!(grant = %holder.grant, cause = problem.cause_chain(), "new tokens are not written yet");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+                Err(problem) => {
+                    tracing::error!(grant = %holder.grant, cause = problem.cause_chain(), "new tokens are lost");
+                    return Err(problem);
+                }
+            }
+        };
+        match written {
+            Written::Done(grant) => Ok(Attempt::Refreshed(grant)),
+            // The answer to an earlier try was lost, but the try was not.
+            Written::Forestalled(Some(grant)) if grant.access_token.as_ref() == Some(&new.access_token) => {
+                Ok(Attempt::Refreshed(grant))
+            }
+            Written::Forestalled(grant) => {
+                let stands = grant
+                    .as_ref()
+                    .is_some_and(|grant| grant.incarnation == holder.incarnation);
+                if !stands {
+                    self.revoke_received(&reached.connection, prepared, &tokens).await;
+                }
+                Ok(Attempt::Moved(grant))
+            }
+        }
+    }
+
+    /// Step 6.
+    async fn note_failure(
+        &self,
+        reached: &Reached,
+        holder: &Holder,
+        failure: &Failure,
+        maybe_spent: bool,
+        failures: u32,
+    ) -> Result<Attempt, Problem> {
+        let now = Timestamp::now();
+        let failed = failed_exchange(
+            reached.connection.settings.flow,
+            failure,
+            maybe_spent,
+            failures,
+            now,
+        );
+        tracing::warn!(
+            grant = %holder.grant, connection = %reached.connection.id, code = failure.code,
+            detail = failed.error.detail, "a refresh failed"
+        );
+        match self
+            .store
+            .write_failure(&reached.grant_key, holder, &failed, now)
+            .await?
+        {
+            Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
+            Written::Forestalled(grant) => Ok(Attempt::Moved(grant)),
+        }
+    }
+
+    /// Step 5: waits until the grant is no longer as it was seen. Looks cheaply, and closely when that shows a change.
+    async fn wait_for_winner(
+        &self,
+        key: &ItemKey,
+        seen: &Grant,
+        patience: Instant,
+    ) -> Result<Option<Grant>, Problem> {
+        let mut pause = FIRST_LOOK;
+        while Instant::now() < patience {
+            tokio::time::sleep(pause.mul_f64(0.5 + jitter() / 2.0)).await;
+            pause = (pause * 3 / 2).min(LATER_LOOKS);
+            let glimpse = self.store.glimpse_grant(key).await?;
+            if differs(glimpse.as_ref(), seen) {
+                return self.store.grant(key).await;
+            }
+        }
+        let detail = "Another request has been refreshing this token for a while and is not done yet.";
+        Err(Problem::new(Code::RefreshInProgress, detail).retry_after(Duration::from_secs(2)))
+    }
+
+    /// What arrived for a grant that is gone must not live on at the provider. Best effort: it expires anyway.
+    async fn revoke_received(&self, connection: &Connection, prepared: &Prepared, tokens: &TokenSet) {
+        let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
+        self.revoke(
+            connection,
+            prepared.client_secret.as_ref(),
+            &prepared.url_values,
+            token,
+        )
+        .await;
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        connection: &Connection,
+        client_secret: Option<&Secret>,
+        url_values: &BTreeMap<String, String>,
+        token: &Secret,
+    ) {
+        let Some(url) = &connection.settings.revocation_url else {
+            return;
+        };
+        let revoked = match fill(url, url_values) {
+            Ok(url) => {
+                let settings = &connection.settings;
+                let (client_id, client_auth) = (settings.client_id.as_str(), settings.client_auth);
+                let revocation = oauth::Revocation {
+                    revocation_url: url,
+                    client_id,
+                    client_secret,
+                    client_auth,
+                };
+                oauth::revoke(&self.outbound, &revocation, token)
+                    .await
+                    .map_err(|failure| failure.code)
+            }
+            Err(problem) => Err(problem.detail),
+        };
+        if let Err(reason) = revoked {
+            tracing::warn!(connection = %connection.id, reason, "a token could not be revoked at the provider");
+        }
+    }
+}
+
+/// What one attempt led to.
+enum Attempt {
+    Refreshed(Box<Grant>),
+    Moved(Option<Box<Grant>>),
+}
+
+enum Leased {
+    Taken { holder: Holder, maybe_spent: bool },
+    Moved(Option<Box<Grant>>),
+}
+
+fn decide(reached: &Reached, seen: Option<&Grant>, want: Want, now: Timestamp) -> Decision {
+    let flow = reached.connection.settings.flow;
+    match seen {
+        None if flow == Flow::ClientCredentials => Decision::Refresh,
+        None => Decision::Refuse(Refusal::NotConnected),
+        // The organization is another tenant now; the token of the old one is of no use.
+        Some(grant) if mints_elsewhere(reached, grant) && grant.retry_at.is_none_or(|at| at <= now) => {
+            Decision::Refresh
+        }
+        Some(grant) => grant.decide(flow, want, now),
+    }
+}
+
+/// The grant's tokens came from another URL than the next one should.
+fn mints_elsewhere(reached: &Reached, grant: &Grant) -> bool {
+    let disconnected = grant.status == GrantStatus::Disconnected;
+    !disconnected
+        && reached
+            .mint_at
+            .as_ref()
+            .is_some_and(|values| *values != grant.url_values)
+}
+
+/// A client_credentials grant before its first token.
+fn first_grant(reached: &Reached, lease: Lease, now: Timestamp) -> Grant {
+    Grant {
+        id: GrantId::new(),
+        connection_id: reached.connection.id,
+        incarnation: Incarnation::new(),
+        generation: 0,
+        status: GrantStatus::New,
+        access_token: None,
+        refresh_token: None,
+        token_type: String::new(),
+        scopes: reached.connection.settings.scopes.clone(),
+        asked_scopes: reached.connection.settings.scopes.clone(),
+        issued_at: None,
+        expires_at: None,
+        url_values: reached.mint_at.clone().unwrap_or_default(),
+        lease: Some(lease),
+        maybe_spent: false,
+        failures: 0,
+        retry_at: None,
+        last_error: None,
+        last_refresh_at: None,
+        refresh_at: None,
+        forced_at: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Who we are to the provider.
+pub(super) fn registration<'a>(
+    connection: &'a Connection,
+    client_secret: Option<&'a Secret>,
+    token_url: url::Url,
+) -> Registration<'a> {
+    let settings = &connection.settings;
+    Registration {
+        client_id: &settings.client_id,
+        client_secret,
+        client_auth: settings.client_auth,
+        token_url,
+        token_params: &settings.token_params,
+        scopes: &settings.scopes,
+        audience: settings.audience.as_deref(),
+        default_lifetime: None,
+    }
+}
+
+/// A token set as it is stored under a grant's key.
+pub(super) fn sealed_tokens(
+    key: &ItemKey,
+    data_key: &DataKey,
+    tokens: &TokenSet,
+    url_values: &BTreeMap<String, String>,
+    swept: bool,
+) -> Result<NewTokens, Problem> {
+    let refresh_token = tokens
+        .refresh_token
+        .as_ref()
+        .map(|token| data_key.seal(key, REFRESH_TOKEN, token))
+        .transpose()?;
+    let issued_at = tokens.expires_at - tokens.lifetime;
+    Ok(NewTokens {
+        access_token: data_key.seal(key, ACCESS_TOKEN, &tokens.access_token)?,
+        refresh_token,
+        token_type: tokens.token_type.clone(),
+        scopes: tokens.scopes.clone(),
+        issued_at,
+        expires_at: tokens.expires_at,
+        refresh_at: swept.then(|| sweep_at(issued_at, tokens.expires_at, jitter())),
+        url_values: url_values.clone(),
+        forced: false,
+    })
+}
+
+/// What a failure means for the grant, and when the next attempt is due.
+fn failed_exchange(
+    flow: Flow,
+    failure: &Failure,
+    maybe_spent: bool,
+    failures: u32,
+    now: Timestamp,
+) -> FailedExchange {
+    let mut error = LastError::of(failure, now);
+    // A client that speaks for itself has nothing that a person could renew by signing in.
+    let terminal = failure.class == FailureClass::Terminal && flow == Flow::AuthorizationCode;
+    if terminal && maybe_spent {
+        error.detail.push_str(
+            " An earlier request with this refresh token got no answer: the provider may have taken the token for spent.",
+        );
+    }
+    let pause = match failure.class {
+        FailureClass::Throttled {
+            retry_after: Some(asked),
+        } => asked.min(LONGEST_RETRY_AFTER),
+        _ => backoff(failures, jitter()),
+    };
+    FailedExchange {
+        status: if terminal {
+            GrantStatus::Reauthorize
+        } else {
+            GrantStatus::Failing
+        },
+        error,
+        retry_at: (!terminal).then(|| now + pause),
+        maybe_spent: maybe_spent || failure.class.may_have_spent_the_token(),
+        swept: flow == Flow::AuthorizationCode,
+    }
+}
+
+fn refusal_problem(grant: Option<&Grant>, flow: Flow, refusal: &Refusal) -> Problem {
+    let last = grant.and_then(|grant| grant.last_error.as_ref());
+    match (refusal, last) {
+        (Refusal::NotConnected, _) => Problem::new(Code::NotConnected, Code::NotConnected.title()),
+        (Refusal::Reauthorize, Some(error)) => error.problem(Code::Reauthorize),
+        (Refusal::Reauthorize, None) => {
+            let detail = "The token has expired, and the provider gave no refresh token to renew it with.";
+            Problem::new(Code::Reauthorize, detail)
+        }
+        (Refusal::Failing { retry_after }, Some(error)) => {
+            let client = matches!(error.code.as_str(), "invalid_client" | "unauthorized_client");
+            let refused = flow == Flow::ClientCredentials && error.code.contains('_');
+            let code = match (client, refused) {
+                (true, _) => Code::ClientRejected,
+                (_, true) => Code::ProviderRefused,
+                _ => Code::ProviderUnavailable,
+            };
+            error.problem(code).retry_after(*retry_after)
+        }
+        (Refusal::Failing { retry_after }, None) => {
+            Problem::new(Code::ProviderUnavailable, "The last refresh failed.").retry_after(*retry_after)
+        }
+    }
+}
+
+fn warning_text(warning: &Warning, grant: &Grant) -> String {
+    match (warning, &grant.last_error) {
+        (Warning::Failing, Some(error)) => {
+            format!(
+                "Refreshing fails ({}: {}); this token is still good.",
+                error.code, error.title
+            )
+        }
+        (Warning::Failing, None) => "Refreshing fails; this token is still good.".to_owned(),
+        (Warning::NoRefreshToken, _) => {
+            "There is no refresh token: reconnect before this token expires.".to_owned()
+        }
+        (Warning::ForcedRecently, _) => {
+            "This token was refreshed less than 30 s ago and is the current one.".to_owned()
+        }
+    }
+}
+
+/// Whether a winner, or a crash, has changed what a loser waits for.
+fn differs(glimpse: Option<&Grant>, seen: &Grant) -> bool {
+    let Some(glimpse) = glimpse else { return true };
+    let owner = |grant: &Grant| grant.lease.as_ref().map(|lease| lease.owner.clone());
+    glimpse.generation != seen.generation
+        || glimpse.incarnation != seen.incarnation
+        || owner(glimpse) != owner(seen)
+        || !glimpse.is_leased(Timestamp::now())
+}
+
+/// From 0 to 1, at random.
+pub(super) fn jitter() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}

@@ -1,0 +1,140 @@
+//! Answers: JSON, and problems as RFC 9457 has them. The one place where codes meet HTTP statuses.
+
+use lambda_http::{
+    Body,
+    http::{HeaderValue, StatusCode, header},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    model::{Code, Problem},
+    store::Page,
+};
+
+pub type Response = lambda_http::http::Response<Body>;
+
+/// 200 with a JSON body.
+pub fn ok(body: &impl Serialize) -> Result<Response, Problem> {
+    json_response(StatusCode::OK, body)
+}
+
+/// 201 with a JSON body.
+pub fn created(body: &impl Serialize) -> Result<Response, Problem> {
+    json_response(StatusCode::CREATED, body)
+}
+
+/// 200 with `{"items": [...], "next_cursor": ...}`.
+pub fn page<T: Serialize>(page: Page<T>) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct List<T> {
+        items: Vec<T>,
+        next_cursor: Option<String>,
+    }
+    ok(&List {
+        items: page.items,
+        next_cursor: page.next_cursor,
+    })
+}
+
+/// The same answer with the revision as its ETag (RFC 9110 section 8.8.3).
+pub fn with_etag(answer: Result<Response, Problem>, revision: u64) -> Result<Response, Problem> {
+    let mut response = answer?;
+    let etag = HeaderValue::from_str(&format!("\"{revision}\"")).map_err(Problem::internal)?;
+    response.headers_mut().insert(header::ETAG, etag);
+    Ok(response)
+}
+
+/// A problem with everything that its reader can use, and nothing of its cause.
+pub(super) fn problem(problem: &Problem, request_id: &str) -> Response {
+    let status = status(problem.code);
+    let mut body = json!({
+        "type": format!("urn:bifrost:problem:{}", problem.code),
+        "title": problem.code.title(),
+        "status": status.as_u16(),
+        "detail": problem.detail,
+        "code": problem.code.as_str(),
+        "fix": problem.fix,
+        "request_id": request_id,
+    });
+    if !problem.errors.is_empty() {
+        body["errors"] = problem
+            .errors
+            .iter()
+            .map(|e| json!({"field": e.field, "message": e.message}))
+            .collect();
+    }
+    let mut response = text_response(status, "application/problem+json", body.to_string());
+    if let Some(pause) = problem.retry_after {
+        // Whole seconds (RFC 9110 section 10.2.3), and never 0: that would invite to come back at once.
+        let seconds = pause.as_millis().div_ceil(1000).max(1);
+        if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+    }
+    response
+}
+
+fn json_response(status: StatusCode, body: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_string(body).map_err(Problem::internal)?;
+    Ok(text_response(status, "application/json", body))
+}
+
+fn text_response(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    let mut response = Response::new(Body::Text(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // Answers carry tokens; no cache on the way may keep one (RFC 6749 section 5.1).
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::MalformedBody => StatusCode::BAD_REQUEST,
+        Code::Forbidden | Code::ScopeForbidden | Code::KeyExpired | Code::NetworkForbidden => {
+            StatusCode::FORBIDDEN
+        }
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::NameTaken | Code::EntityTaken | Code::InUse | Code::Conflict => StatusCode::CONFLICT,
+        // No usable token: the connection's state is in the way, not the request.
+        Code::NotConnected
+        | Code::Reauthorize
+        | Code::ClientRejected
+        | Code::ProviderUnavailable
+        | Code::ProviderRefused
+        | Code::SecretUnavailable => StatusCode::CONFLICT,
+        Code::LinkInvalid => StatusCode::GONE,
+        Code::StaleRevision => StatusCode::PRECONDITION_FAILED,
+        Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::InvalidInput | Code::WrongFlow | Code::IntegrationRequired | Code::PlaceholderUnresolved => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Code::RefreshInProgress | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_names_code_fix_and_request_and_never_its_cause() {
+        let problem_ = Problem::internal("password=hunter2");
+        let response = problem(&problem_, "req-1");
+        let body: serde_json::Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(body["type"], "urn:bifrost:problem:internal");
+        assert_eq!(body["request_id"], "req-1");
+        assert!(body["fix"].as_str().is_some_and(|fix| !fix.is_empty()));
+        assert!(!body.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn retry_after_is_never_zero() {
+        let soon = Problem::unavailable("x").retry_after(std::time::Duration::from_millis(1));
+        assert_eq!(problem(&soon, "r").headers()["retry-after"], "1");
+    }
+}

@@ -1,0 +1,62 @@
+//! The gateway's Lambda authorizer: payload 2.0, simple responses
+//! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html>).
+
+use std::sync::Arc;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{caller, log};
+use crate::{
+    app::Bifrost,
+    model::{Problem, access::Caller},
+};
+
+/// The part of the gateway's event that matters here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    /// The values of the headers that the template names as identity: Authorization alone.
+    identity_source: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Verdict {
+    is_authorized: bool,
+    context: Map<String, Value>,
+}
+
+/// Serves the gateway's questions until Lambda ends the process. A failure of ours is an error, which the gateway
+/// answers with 500 and does not cache.
+pub async fn serve_authorizer<H, F>(handle: H) -> Result<(), Error>
+where
+    H: Fn(Arc<Bifrost>, String) -> F,
+    F: Future<Output = Result<Option<Caller>, Problem>>,
+{
+    log::start();
+    let bifrost = Arc::new(Bifrost::from_environment()?);
+    let handle = &handle;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
+        let header = event.payload.identity_source.and_then(|values| values.into_iter().next()).unwrap_or_default();
+        let asked = bearer(&header).map(|key| handle(Arc::clone(&bifrost), key.to_owned()));
+        async move {
+            let caller = match asked {
+                None => None,
+                Some(asked) => asked.await.inspect_err(|problem| {
+                    tracing::error!(code = %problem.code, cause = problem.cause_chain(), "a key could not be checked");
+                })?,
+            };
+            let context = caller.as_ref().map(caller::to_context).unwrap_or_default();
+            Ok::<_, Error>(Verdict { is_authorized: caller.is_some(), context })
+        }
+    }))
+    .await
+}
+
+/// RFC 6750 section 2.1; the scheme in any case, as RFC 9110 section 11.1 has it.
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, key) = header.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}

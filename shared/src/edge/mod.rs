@@ -1,0 +1,53 @@
+//! Lambda in and out: events into requests, callers out of the authorizer's context, problems into answers, pages.
+//!
+//! This is the only place that knows HTTP statuses and API Gateway's events. A handler parses with [`Request`], asks
+//! `model::access`, calls one use case of `app`, and answers with [`answer`].
+
+pub mod answer;
+mod authorizer;
+mod caller;
+mod log;
+pub mod pages;
+mod request;
+mod schedule;
+
+use std::sync::Arc;
+
+use lambda_http::service_fn;
+use lambda_runtime::Error;
+
+use crate::{app::Bifrost, model::Problem};
+pub use answer::Response;
+pub use authorizer::serve_authorizer;
+pub use request::Request;
+pub use schedule::serve_schedule;
+
+/// Serves one route's requests until Lambda ends the process.
+pub async fn serve<H, F>(handle: H) -> Result<(), Error>
+where
+    H: Fn(Arc<Bifrost>, Request) -> F,
+    F: Future<Output = Result<Response, Problem>> + Send,
+{
+    log::start();
+    let bifrost = Arc::new(Bifrost::from_environment()?);
+    let handle = &handle;
+    lambda_http::run(service_fn(move |event| {
+        let bifrost = Arc::clone(&bifrost);
+        let request = Request::from_event(event, &bifrost.environment);
+        let route = request.route().to_owned();
+        let request_id = request.request_id().to_owned();
+        let answer = handle(bifrost, request);
+        async move {
+            let response = match answer.await {
+                Ok(response) => response,
+                Err(problem) => {
+                    log::problem(&problem, &route, &request_id);
+                    answer::problem(&problem, &request_id)
+                }
+            };
+            tracing::info!(route, request_id, status = response.status().as_u16(), "answered");
+            Ok::<_, Error>(response)
+        }
+    }))
+    .await
+}

@@ -1,0 +1,248 @@
+//! The few pages that people see: before they sign in at a provider, and when they come back.
+//!
+//! No framing, no referrer, no store, a strict content security policy, and everything escaped: `maud` escapes whatever
+//! it is given, and the one style sheet is allowed by its hash.
+
+use std::sync::OnceLock;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use lambda_http::{
+    Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use ring::digest;
+
+use super::{Request, answer::Response};
+use crate::{
+    app::connect::{Connected, Departure, NotConnected, Offer},
+    model::{Code, Problem, Secret},
+};
+
+const STYLE: &str = include_str!("pages.css");
+
+/// The page that a connect link opens: what is about to be connected, and a button.
+pub fn offer(request: &Request, ticket: &Secret, offer: &Offer, cookie: &Secret) -> Response {
+    let organization = offer
+        .organization
+        .as_deref()
+        .unwrap_or("the platform, for all organizations");
+    let scopes = offer.scopes.join(", ");
+    let body = html! {
+        h1 { "Connect " (offer.connection) }
+        @if let Some(description) = &offer.description { p { (description) } }
+        dl {
+            dt { "For" } dd { (organization) }
+            dt { "Sign in at" } dd { (offer.provider_host) }
+            @if !scopes.is_empty() { dt { "Permissions" } dd { (scopes) } }
+            dt { "Asked for by" } dd { "key " (offer.asked_by) }
+            dt { "Link good until" } dd { (offer.expires_at) }
+        }
+        p { "Continue only if you expected this. You will be sent to " strong { (offer.provider_host) } " to sign in." }
+        form method="post" {
+            input type="hidden" name="form_token" value=(form_token(ticket, cookie));
+            button type="submit" { "Continue" }
+        }
+    };
+    let mut response = page(StatusCode::OK, &format!("Connect {}", offer.connection), &body);
+    set_cookie(request, &mut response, &offer_cookie(ticket), cookie);
+    response
+}
+
+/// The cookie that ties a confirm page to the browser that was shown it, named after its link.
+pub fn offer_cookie(ticket: &Secret) -> String {
+    format!("bifrost-connect-{}", &sha256_hex(&[ticket.expose()])[..16])
+}
+
+/// Whether a posted form is the one that this very browser was shown, on this very page.
+pub fn form_is_ours(request: &Request, ticket: &Secret) -> bool {
+    let cookie = cookie(request, &offer_cookie(ticket));
+    let expected = cookie.map(|cookie| form_token(ticket, &cookie));
+    // Browsers send an Origin with every POST; one that is not ours is another site's form.
+    let origin_fits = request
+        .header("origin")
+        .is_none_or(|origin| origin == request.public_url());
+    origin_fits && expected.is_some() && request.form("form_token") == expected
+}
+
+/// On to the provider (RFC 9110 section 15.4.4), with the cookie that the callback asks for.
+pub fn departure(request: &Request, departure: &Departure) -> Response {
+    let mut response = page(
+        StatusCode::SEE_OTHER,
+        "Signing in",
+        &html! { p { "On to the provider." } },
+    );
+    redirect(&mut response, departure.authorize_url.as_str());
+    set_cookie(request, &mut response, &departure.cookie_name, &departure.cookie);
+    response
+}
+
+/// The end of a sign-in that succeeded: back to where the person came from, or a page that says so.
+pub fn connected(connected: &Connected) -> Response {
+    let name = &connected.connection;
+    let body = html! {
+        h1 { (name) " is connected" }
+        p.status { "Status: active" }
+        @if !connected.has_refresh_token {
+            p.warning {
+                "The provider gave no refresh token. The connection works until its token expires; then someone must "
+                "connect again. Many providers give one only when a scope such as offline_access is asked for."
+            }
+        }
+        p { "You can close this page." }
+    };
+    let title = format!("{name} is connected");
+    let Some(return_to) = &connected.return_to else {
+        return page(StatusCode::OK, &title, &body);
+    };
+    let mut response = page(StatusCode::SEE_OTHER, &title, &body);
+    redirect(&mut response, return_to);
+    response
+}
+
+/// The end of any other sign-in.
+pub fn not_connected(outcome: &NotConnected) -> Response {
+    match outcome {
+        NotConnected::Rejected(problem) => problem_page(problem),
+        NotConnected::Repeated { outcome } => {
+            let body = html! {
+                h1 { "This sign-in is over" }
+                p { (outcome.as_deref().unwrap_or("It has been used already, and nothing was done a second time.")) }
+                p { "To connect again, ask for a new link." }
+            };
+            page(StatusCode::GONE, "This sign-in is over", &body)
+        }
+        NotConnected::Failed { connection, problem } => {
+            let body = html! {
+                h1 { (connection) " is not connected" }
+                p { (problem.detail) }
+                h2 { "What to do" }
+                p { (problem.fix) }
+            };
+            page(page_status(problem.code), "Not connected", &body)
+        }
+    }
+}
+
+/// What is wrong, and what to do.
+pub fn problem_page(problem: &Problem) -> Response {
+    let body = html! {
+        h1 { (problem.code.title()) }
+        p { (problem.detail) }
+        h2 { "What to do" }
+        p { (problem.fix) }
+    };
+    page(page_status(problem.code), problem.code.title(), &body)
+}
+
+/// A cookie of ours; https lets it be bound to this very host.
+pub fn cookie(request: &Request, name: &str) -> Option<Secret> {
+    request
+        .cookie(&cookie_name(request, name))
+        .map(|value| Secret::from(value.to_owned()))
+}
+
+fn page_status(code: Code) -> StatusCode {
+    match code {
+        Code::LinkInvalid => StatusCode::GONE,
+        Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::CONFLICT,
+    }
+}
+
+fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
+    let document = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                // Within our own pages the referrer stays, for without it browsers send our own forms with
+                // `Origin: null` (Fetch, "append a request Origin header"). Nothing leaves for another origin.
+                meta name="referrer" content="same-origin";
+                title { (title) " · Bifrost Integrations" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main { (body) } }
+        }
+    };
+    let mut response = Response::new(Body::Text(document.into_string()));
+    *response.status_mut() = status;
+    let fixed = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+    ];
+    for (name, value) in fixed {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, content_security_policy().clone());
+    response
+}
+
+/// Nothing but our style sheet. `form-action` is left open on purpose: browsers apply it to every redirect that follows
+/// a form, and the providers' own redirects lead to hosts that nobody can list.
+fn content_security_policy() -> &'static HeaderValue {
+    static POLICY: OnceLock<HeaderValue> = OnceLock::new();
+    POLICY.get_or_init(|| {
+        let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+        let policy =
+            format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
+        // Base64 holds nothing that a header may not.
+        HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+    })
+}
+
+fn redirect(response: &mut Response, location: &str) {
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+}
+
+/// `SameSite=Lax`, for the provider's redirect must bring it; for ten minutes, as long as a sign-in may take.
+fn set_cookie(request: &Request, response: &mut Response, name: &str, value: &Secret) {
+    let name = cookie_name(request, name);
+    let secure = if is_https(request) { "; Secure" } else { "" };
+    let cookie = format!(
+        "{name}={}; Path=/; Max-Age=600; HttpOnly; SameSite=Lax{secure}",
+        value.expose()
+    );
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// `__Host-` cookies can't be set by a sibling domain (RFC 6265bis), but need https, which http://localhost has not.
+fn cookie_name(request: &Request, name: &str) -> String {
+    if is_https(request) {
+        format!("__Host-{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+fn is_https(request: &Request) -> bool {
+    request.public_url().starts_with("https://")
+}
+
+/// What only someone who can read both the page and the cookie can send.
+fn form_token(ticket: &Secret, cookie: &Secret) -> String {
+    sha256_hex(&["form", ticket.expose(), cookie.expose()])
+}
+
+fn sha256_hex(parts: &[&str]) -> String {
+    let hash = digest::digest(&digest::SHA256, parts.join("\n").as_bytes());
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,207 @@
+//! A request as a handler reads it.
+
+use std::net::IpAddr;
+
+use lambda_http::{
+    Body, RequestExt, aws_lambda_events::query_map::QueryMap, http::HeaderMap, request::RequestContext,
+};
+use serde_json::{Map, Value};
+
+use super::{caller, schedule::deadline};
+use crate::{
+    app::Deadline,
+    environment::Environment,
+    model::{Code, Name, OrganizationId, Problem, Scope, Timestamp, access::Caller},
+};
+
+/// The largest body that is read, in bytes.
+const MAX_BODY: usize = 256 * 1024;
+const DEFAULT_LIMIT: i32 = 50;
+const MAX_LIMIT: i32 = 200;
+
+/// One request through the gateway.
+#[derive(Debug)]
+pub struct Request {
+    caller: Option<Caller>,
+    source: Option<IpAddr>,
+    route: String,
+    request_id: String,
+    public_url: String,
+    path: QueryMap,
+    query: QueryMap,
+    headers: HeaderMap,
+    body: Body,
+    deadline: Deadline,
+    method_is_post: bool,
+}
+
+impl Request {
+    pub(super) fn from_event(event: lambda_http::Request, environment: &Environment) -> Self {
+        let context = match event.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.clone(),
+            _ => Default::default(),
+        };
+        let caller = context
+            .authorizer
+            .and_then(|authorizer| caller::from_context(&authorizer.fields));
+        let own_origin = || format!("https://{}", context.domain_name.unwrap_or_default());
+        Self {
+            caller,
+            source: context.http.source_ip.and_then(|address| address.parse().ok()),
+            route: context.route_key.unwrap_or_default(),
+            request_id: context.request_id.unwrap_or_default(),
+            public_url: environment.public_url.clone().unwrap_or_else(own_origin),
+            path: event.path_parameters(),
+            query: event.query_string_parameters(),
+            deadline: event
+                .lambda_context_ref()
+                .map_or(Deadline::after(Default::default()), deadline),
+            method_is_post: event.method() == lambda_http::http::Method::POST,
+            headers: event.headers().clone(),
+            body: event.into_body(),
+        }
+    }
+
+    /// Who is asking, if the key may be used now and from there.
+    pub fn caller(&self) -> Result<&Caller, Problem> {
+        let missing = || Problem::internal("the authorizer's context is missing or incomplete");
+        let caller = self.caller.as_ref().ok_or_else(missing)?;
+        caller::check(caller, self.source, Timestamp::now())?;
+        Ok(caller)
+    }
+
+    /// The scope that `?scope=` asks for, by the rules of the caller.
+    pub fn scope(&self) -> Result<Scope, Problem> {
+        self.caller()?.scope(self.query("scope"))
+    }
+
+    /// A part of the path, decoded by the gateway.
+    pub fn path(&self, name: &str) -> Option<&str> {
+        self.path.first(name)
+    }
+
+    /// The `{name}` in the path. A text that can't be a name names nothing.
+    pub fn name(&self, what: &str) -> Result<Name, Problem> {
+        let text = self.path("name").unwrap_or_default();
+        Name::parse(text).map_err(|_| Problem::not_found(what, "of that name"))
+    }
+
+    /// The `{organization_id}` in the path.
+    pub fn organization(&self) -> Result<OrganizationId, Problem> {
+        let text = self.path("organization_id").unwrap_or_default();
+        text.parse()
+            .map_err(|_| Problem::invalid("organization_id", "must be a UUID"))
+    }
+
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.first(name)
+    }
+
+    /// `?integration=`
+    pub fn integration(&self) -> Result<Option<Name>, Problem> {
+        let parse =
+            |text: &str| Name::parse(text).map_err(|message| Problem::invalid("integration", message));
+        self.query("integration").map(parse).transpose()
+    }
+
+    /// `?limit=` and `?cursor=`
+    pub fn page(&self) -> Result<(i32, Option<&str>), Problem> {
+        let message = format!("must be a whole number from 1 to {MAX_LIMIT}");
+        let limit = match self.query("limit") {
+            None => DEFAULT_LIMIT,
+            Some(text) => match text.parse() {
+                Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => limit,
+                _ => return Err(Problem::invalid("limit", message)),
+            },
+        };
+        Ok((limit, self.query("cursor")))
+    }
+
+    /// A whole number in the query.
+    pub fn query_number(&self, name: &str) -> Result<Option<u64>, Problem> {
+        let parse = |text: &str| {
+            text.parse()
+                .map_err(|_| Problem::invalid(name, "must be a whole number, 0 or greater"))
+        };
+        self.query(name).map(parse).transpose()
+    }
+
+    /// The body as a JSON object. An empty one counts as `{}`: what is missing in it is named field by field.
+    pub fn json(&self) -> Result<Map<String, Value>, Problem> {
+        let bytes: &[u8] = self.body.as_ref();
+        if bytes.len() > MAX_BODY {
+            return Err(Problem::new(
+                Code::BodyTooLarge,
+                format!("The body has {} bytes.", bytes.len()),
+            ));
+        }
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Map::new());
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(fields)) => Ok(fields),
+            Ok(_) => Err(Problem::new(
+                Code::MalformedBody,
+                "The body is JSON, but no object.",
+            )),
+            // serde_json's message tells line and column, and may quote the text around them.
+            Err(error) => {
+                let detail = format!(
+                    "The body is not JSON from line {}, column {} on.",
+                    error.line(),
+                    error.column()
+                );
+                Err(Problem::new(Code::MalformedBody, detail))
+            }
+        }
+    }
+
+    /// A field of a posted HTML form.
+    pub fn form(&self, name: &str) -> Option<String> {
+        let bytes: &[u8] = self.body.as_ref();
+        if bytes.len() > MAX_BODY {
+            return None;
+        }
+        let mut fields = url::form_urlencoded::parse(bytes);
+        fields
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let cookies = self
+            .headers
+            .get_all("cookie")
+            .into_iter()
+            .filter_map(|value| value.to_str().ok());
+        let mut pairs = cookies
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// The origin that people and providers reach us at.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    pub fn is_post(&self) -> bool {
+        self.method_is_post
+    }
+
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+}

@@ -1,0 +1,15 @@
+//! The domain crate of Bifrost Integrations.
+//!
+//! Imports run one way: [`model`] (rules without I/O) ← [`oauth`] (the wire to a provider), [`vault`] (sealing),
+//! [`store`] (the DynamoDB tables) ← [`app`] (use cases) ← [`edge`] (Lambda in and out) ← the function crates.
+//! [`aws`] and [`environment`] are the wiring that all of them share.
+
+pub mod app;
+pub mod aws;
+pub mod edge;
+pub mod environment;
+pub mod model;
+pub mod oauth;
+pub mod store;
+pub mod tls;
+pub mod vault;

@@ -1,0 +1,30 @@
+//! The rules of the house, without I/O: what the words of the contract mean, which values are valid and who may do
+//! what. Nothing here knows HTTP, DynamoDB or KMS.
+
+pub mod access;
+pub mod api_key;
+pub mod config;
+pub mod connection;
+pub mod failure;
+pub mod grant;
+pub mod id;
+pub mod input;
+pub mod integration;
+pub mod mapping;
+pub mod name;
+pub mod organization;
+pub mod problem;
+pub mod scope;
+pub mod secret;
+pub mod timestamp;
+pub mod url_template;
+
+pub use id::{
+    ApiKeyId, ConnectionId, DataKeyVersion, GrantId, Id, Incarnation, IntegrationId, MappingId,
+    OrganizationId,
+};
+pub use name::{FoldedName, Name};
+pub use problem::{Code, FieldError, Problem};
+pub use scope::Scope;
+pub use secret::{Exposed, Sealed, Secret};
+pub use timestamp::Timestamp;

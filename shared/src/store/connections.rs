@@ -1,0 +1,101 @@
+//! Connections, in the partition of the scope that owns them.
+
+use super::{
+    ItemKey, Page, Store,
+    error::problem,
+    item::{attribute, text, to_item},
+    keys::{CONNECTION_PREFIX, partition},
+    page::Listing,
+    transaction::{Condition, Refused, Transaction},
+};
+use crate::model::{
+    Code, FoldedName, Problem, Scope, Timestamp,
+    connection::{Connection, LastError},
+};
+
+impl Store {
+    pub async fn create_connection(&self, connection: &Connection) -> Result<(), Problem> {
+        let (scope, name) = (connection.scope, &connection.name);
+        let taken = || {
+            Problem::new(
+                Code::NameTaken,
+                format!("There is a connection {name} in the scope {scope} already."),
+            )
+        };
+        let item = to_item(&ItemKey::connection(scope, &name.folded()), connection)?;
+        let transaction = Transaction::new(self).in_scope(scope)?;
+        let created = transaction
+            .put(item, Condition::absent(), Refused::Changed)?
+            .commit()
+            .await?;
+        created.map_err(|refused| refused.into_problem(taken()))
+    }
+
+    pub async fn connection(&self, scope: Scope, name: &FoldedName) -> Result<Option<Connection>, Problem> {
+        self.get(&ItemKey::connection(scope, name)).await
+    }
+
+    /// In the order of their folded names.
+    pub async fn connections(
+        &self,
+        scope: Scope,
+        limit: i32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Connection>, Problem> {
+        let partition = partition(scope);
+        let listing = Listing {
+            index: None,
+            partition: ("pk", &partition),
+            sort: ("sk", CONNECTION_PREFIX),
+        };
+        self.list(listing, limit, cursor).await?.read()
+    }
+
+    /// Notes that a link to sign in has been given out.
+    pub async fn connection_pending(&self, connection: &Connection, until: Timestamp) -> Result<(), Problem> {
+        self.note(connection, "SET pending_until = :value", attribute(until)?)
+            .await
+    }
+
+    /// Notes why someone's sign-in failed.
+    pub async fn connection_failed(&self, connection: &Connection, error: &LastError) -> Result<(), Problem> {
+        self.note(
+            connection,
+            "SET connect_error = :value REMOVE pending_until",
+            attribute(error)?,
+        )
+        .await
+    }
+
+    /// Not an edit: the revision stays. A connection that is gone or replaced meanwhile needs no note.
+    async fn note(
+        &self,
+        connection: &Connection,
+        update: &str,
+        value: super::item::Value,
+    ) -> Result<(), Problem> {
+        let key = ItemKey::connection(connection.scope, &connection.name.folded());
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.data)
+            .set_key(Some(key.attributes()))
+            .update_expression(update)
+            .condition_expression("id = :id")
+            .expression_attribute_values(":id", text(connection.id.to_string()))
+            .expression_attribute_values(":value", value)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(problem(error)),
+        }
+    }
+}

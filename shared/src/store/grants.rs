@@ -1,0 +1,488 @@
+//! Grants: the one item that several processes want to change at the same moment.
+//!
+//! Every write here is one conditional update of one item. What each condition guards against is said beside it; the
+//! protocol they make up is described in `app::refresh`.
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure},
+};
+use serde::Deserialize;
+
+use super::{
+    ItemKey, Store,
+    error::problem,
+    item::{Item, attribute, from_item, number, text, to_item},
+    keys::{SHARDS, due_shard, grants_of},
+    transaction::{Condition, Refused, Transaction},
+};
+use crate::model::{
+    ConnectionId, GrantId, Incarnation, Problem, Scope, Sealed, Timestamp,
+    connection::{Connection, LastError},
+    grant::{Grant, GrantStatus},
+};
+
+/// What came of a write that others may have forestalled.
+#[derive(Debug)]
+pub enum Written {
+    /// The grant as it is now.
+    Done(Box<Grant>),
+    /// The condition did not hold; the grant as it is instead, if there still is one.
+    Forestalled(Option<Box<Grant>>),
+}
+
+/// Who writes about which exchange: the lease's owner, and what it set out to spend.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    pub grant: GrantId,
+    pub owner: String,
+    pub incarnation: Incarnation,
+    /// The generation whose refresh token the exchange spends.
+    pub spending: u64,
+}
+
+/// A token set as it is stored.
+#[derive(Clone, Debug)]
+pub struct NewTokens {
+    pub access_token: Sealed,
+    /// None keeps the one there is (RFC 6749 section 6: an answer without a refresh token means the old one stays).
+    pub refresh_token: Option<Sealed>,
+    pub token_type: String,
+    /// None keeps those there are.
+    pub scopes: Option<Vec<String>>,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// When the sweep should refresh it, if ever.
+    pub refresh_at: Option<Timestamp>,
+    pub url_values: std::collections::BTreeMap<String, String>,
+    /// A refresh that someone without `edit` forced.
+    pub forced: bool,
+}
+
+/// A failed exchange as it is stored.
+#[derive(Clone, Debug)]
+pub struct FailedExchange {
+    pub status: GrantStatus,
+    pub error: LastError,
+    /// No attempt before this time; None for no attempt ever.
+    pub retry_at: Option<Timestamp>,
+    /// The refresh token may have been spent.
+    pub maybe_spent: bool,
+    /// Whether the sweep should try again.
+    pub swept: bool,
+}
+
+impl Store {
+    pub async fn grant(&self, key: &ItemKey) -> Result<Option<Grant>, Problem> {
+        self.get(key).await
+    }
+
+    /// The grant as it was a moment ago, at half the price: enough to see whether looking closely pays.
+    pub async fn glimpse_grant(&self, key: &ItemKey) -> Result<Option<Grant>, Problem> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.data)
+            .set_key(Some(key.attributes()));
+        let answer = request.consistent_read(false).send().await.map_err(problem)?;
+        answer.item.map(from_item).transpose()
+    }
+
+    /// Takes the lease on the grant exactly as it was seen: same incarnation, same generation, same lease or none. So
+    /// the re-read under the lease and the taking are one write, and a lease that lapsed unreleased, the sign that its
+    /// holder may have spent the token, can't go unnoticed.
+    pub async fn lease_grant(
+        &self,
+        key: &ItemKey,
+        seen: &Grant,
+        holder: &Holder,
+        until: Timestamp,
+    ) -> Result<Written, Problem> {
+        let mut values = holder_values(holder, until);
+        let lease = match &seen.lease {
+            None => "attribute_not_exists(lease_until)",
+            Some(lease) => {
+                values.insert(":seen_owner".to_owned(), text(&lease.owner));
+                values.insert(":seen_until".to_owned(), text(lease.until.to_string()));
+                "lease_owner = :seen_owner AND lease_until = :seen_until"
+            }
+        };
+        let condition = format!("incarnation = :incarnation AND generation = :spending AND {lease}");
+        self.update_grant(
+            key,
+            "SET lease_owner = :owner, lease_until = :until",
+            &condition,
+            values,
+        )
+        .await
+    }
+
+    /// Makes a client_credentials grant, leased by its maker before the first token is there. `replaced` is what stood
+    /// under the key: nothing, or the grant of an earlier connection of the same name.
+    pub async fn create_leased_grant(
+        &self,
+        key: &ItemKey,
+        scope: Scope,
+        grant: &Grant,
+        replaced: Option<&Grant>,
+    ) -> Result<bool, Problem> {
+        let transaction = Transaction::new(self).in_scope(scope)?;
+        let condition = unchanged(replaced);
+        let created = transaction
+            .put(grant_item(key, scope, grant)?, condition, Refused::Changed)?
+            .commit()
+            .await?;
+        match created {
+            Ok(()) => Ok(true),
+            Err(Refused::Changed) => Ok(false),
+            Err(refused) => Err(refused.into_problem(Problem::internal("unreachable: handled above"))),
+        }
+    }
+
+    /// Holds on to the lease while a slow provider makes up its mind. False if it is lost.
+    pub async fn renew_lease(
+        &self,
+        key: &ItemKey,
+        holder: &Holder,
+        until: Timestamp,
+    ) -> Result<bool, Problem> {
+        let condition = "incarnation = :incarnation AND generation = :spending AND lease_owner = :owner";
+        let update = "SET lease_until = :until";
+        let written = self
+            .update_grant(key, update, condition, holder_values(holder, until))
+            .await?;
+        Ok(matches!(written, Written::Done(_)))
+    }
+
+    /// Gives the lease back without having spent anything.
+    pub async fn release_lease(&self, key: &ItemKey, holder: &Holder) -> Result<(), Problem> {
+        let values = Item::from([(":owner".to_owned(), text(&holder.owner))]);
+        self.update_grant(
+            key,
+            "REMOVE lease_owner, lease_until",
+            "lease_owner = :owner",
+            values,
+        )
+        .await
+        .map(drop)
+    }
+
+    /// The critical write: the tokens of a finished exchange. It holds while the incarnation stands and either the
+    /// lease is still ours, or nobody else has brought a newer generation. Another's lease is left alone.
+    pub async fn write_tokens(
+        &self,
+        key: &ItemKey,
+        holder: &Holder,
+        tokens: &NewTokens,
+        now: Timestamp,
+    ) -> Result<Written, Problem> {
+        let (mut set, mut remove, values) = token_update(holder.grant, tokens, now)?;
+        let holder_values = || {
+            let mut values = values.clone();
+            values.insert(":incarnation".to_owned(), text(holder.incarnation.to_string()));
+            values
+        };
+        if tokens.refresh_at.is_none() {
+            remove.extend(["due_shard", "refresh_at"]);
+        }
+        set.push("generation = generation + :one");
+        let update = format!("SET {} REMOVE {}", set.join(", "), remove.join(", "));
+        let with_lease = format!("{update}, lease_owner, lease_until");
+        let mut mine = holder_values();
+        mine.insert(":owner".to_owned(), text(&holder.owner));
+        let condition = "incarnation = :incarnation AND lease_owner = :owner";
+        match self.update_grant(key, &with_lease, condition, mine).await? {
+            Written::Done(grant) => return Ok(Written::Done(grant)),
+            Written::Forestalled(None) => return Ok(Written::Forestalled(None)),
+            Written::Forestalled(Some(_)) => {}
+        }
+        let mut current = holder_values();
+        current.insert(":spending".to_owned(), number(holder.spending));
+        self.update_grant(
+            key,
+            &update,
+            "incarnation = :incarnation AND generation = :spending",
+            current,
+        )
+        .await
+    }
+
+    /// Notes a failed exchange, unless anything at all has moved: a loser's failure must not mark what a winner has
+    /// just refreshed.
+    pub async fn write_failure(
+        &self,
+        key: &ItemKey,
+        holder: &Holder,
+        failure: &FailedExchange,
+        now: Timestamp,
+    ) -> Result<Written, Problem> {
+        let mut values = Item::from([
+            (":incarnation".to_owned(), text(holder.incarnation.to_string())),
+            (":owner".to_owned(), text(&holder.owner)),
+            (":spending".to_owned(), number(holder.spending)),
+            (":status".to_owned(), attribute(failure.status)?),
+            (":error".to_owned(), attribute(&failure.error)?),
+            (":spent".to_owned(), AttributeValue::Bool(failure.maybe_spent)),
+            (":zero".to_owned(), number(0)),
+            (":one".to_owned(), number(1)),
+            (":now".to_owned(), text(now.to_string())),
+        ]);
+        let mut set = vec![
+            "#status = :status",
+            "last_error = :error",
+            "maybe_spent = :spent",
+            "failures = if_not_exists(failures, :zero) + :one",
+            "updated_at = :now",
+        ];
+        let mut remove = vec!["lease_owner", "lease_until"];
+        match failure.retry_at {
+            None => remove.push("retry_at"),
+            Some(at) => {
+                set.push("retry_at = :retry_at");
+                values.insert(":retry_at".to_owned(), text(at.to_string()));
+            }
+        }
+        match failure.retry_at.filter(|_| failure.swept) {
+            None => remove.extend(["due_shard", "refresh_at"]),
+            Some(at) => {
+                set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
+                values.insert(":refresh_at".to_owned(), number(at.unix_seconds()));
+                values.insert(":due_shard".to_owned(), text(due_shard(shard_of(holder.grant))));
+            }
+        }
+        let update = format!("SET {} REMOVE {}", set.join(", "), remove.join(", "));
+        let condition = "incarnation = :incarnation AND lease_owner = :owner AND generation = :spending";
+        self.update_grant(key, &update, condition, values).await
+    }
+
+    /// Writes the grant of a finished sign-in in place of `replaced`, and uses up the ticket. `Err(Ok(()))`: the grant
+    /// moved meanwhile, read it again; any other refusal is a problem.
+    pub async fn connect_grant(
+        &self,
+        key: &ItemKey,
+        scope: Scope,
+        connection: &Connection,
+        grant: &Grant,
+        replaced: Option<&Grant>,
+        ticket: &str,
+    ) -> Result<Result<(), ()>, Problem> {
+        let item = grant_item(key, scope, grant)?;
+        let connection_key = ItemKey::connection(connection.scope, &connection.name.folded());
+        let note = Condition::new("id = :id", [(":id", text(connection.id.to_string()))]);
+        let unused = Condition::new(
+            "attribute_exists(pk) AND attribute_not_exists(used_at)",
+            [(":now", text(grant.updated_at.to_string()))],
+        );
+        let connected = Transaction::new(self)
+            .in_scope(scope)?
+            .update(
+                &connection_key,
+                "REMOVE pending_until, connect_error",
+                note,
+                Refused::ParentGone,
+            )?
+            .update(
+                &ItemKey::ticket(ticket),
+                "SET used_at = :now",
+                unused,
+                Refused::ParentGone,
+            )?
+            .put(item, unchanged(replaced), Refused::Changed)?
+            .commit()
+            .await?;
+        match connected {
+            Ok(()) => Ok(Ok(())),
+            Err(Refused::Changed) => Ok(Err(())),
+            Err(refused) => Err(refused.into_problem(Problem::internal("unreachable: handled above"))),
+        }
+    }
+
+    /// The grants of a shard whose time has come, the most overdue first, `limit` at most.
+    pub async fn due_grants(&self, shard: u16, now: Timestamp, limit: i32) -> Result<Vec<ItemKey>, Problem> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.data)
+            .index_name("due")
+            .key_condition_expression("due_shard = :shard AND refresh_at <= :now")
+            .expression_attribute_values(":shard", text(due_shard(shard)))
+            .expression_attribute_values(":now", number(now.unix_seconds()))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(problem)?;
+        answer
+            .items
+            .unwrap_or_default()
+            .into_iter()
+            .map(from_item)
+            .collect()
+    }
+
+    /// Takes a grant whose connection is gone out of the sweep's sight, unless it has changed since it was seen.
+    pub async fn forget_due_grant(&self, key: &ItemKey, seen: &Grant) -> Result<(), Problem> {
+        let condition = unchanged(Some(seen));
+        let update = "REMOVE due_shard, refresh_at";
+        self.update_grant(key, update, &condition.expression, condition.values)
+            .await
+            .map(drop)
+    }
+
+    /// How many of a connection's grants have which status. From an index: a moment behind.
+    pub async fn grant_statuses(&self, connection: ConnectionId) -> Result<Vec<GrantStatus>, Problem> {
+        #[derive(Deserialize)]
+        struct Child {
+            status: GrantStatus,
+        }
+        let parent = grants_of(connection);
+        let mut statuses = Vec::new();
+        let mut after = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.data)
+                .index_name("children")
+                .key_condition_expression("parent = :parent")
+                .expression_attribute_values(":parent", text(&parent))
+                .set_exclusive_start_key(after)
+                .send()
+                .await
+                .map_err(problem)?;
+            for item in answer.items.unwrap_or_default() {
+                statuses.push(from_item::<Child>(item)?.status);
+            }
+            after = answer.last_evaluated_key;
+            if after.is_none() {
+                return Ok(statuses);
+            }
+        }
+    }
+
+    async fn update_grant(
+        &self,
+        key: &ItemKey,
+        update: &str,
+        condition: &str,
+        values: Item,
+    ) -> Result<Written, Problem> {
+        let names = update
+            .contains("#status")
+            .then(|| [("#status".to_owned(), "status".to_owned())].into());
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.data)
+            .set_key(Some(key.attributes()))
+            .update_expression(update)
+            .condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .send()
+            .await;
+        let error = match sent {
+            Ok(answer) => {
+                let grant = from_item(answer.attributes.unwrap_or_default())?;
+                return Ok(Written::Done(Box::new(grant)));
+            }
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                let found = failed.item().cloned().map(from_item).transpose()?;
+                Ok(Written::Forestalled(found.map(Box::new)))
+            }
+            _ => Err(problem(error)),
+        }
+    }
+}
+
+/// Which shard of the `due` index a grant is in, for ever.
+pub fn shard_of(grant: GrantId) -> u16 {
+    // The last bytes of a version 7 UUID are random; the first are the time.
+    let bytes = grant.uuid().into_bytes();
+    u16::from(bytes[15]) % SHARDS
+}
+
+fn grant_item(key: &ItemKey, scope: Scope, grant: &Grant) -> Result<Item, Problem> {
+    let mut item = to_item(key, grant)?;
+    item.insert("parent".to_owned(), text(grants_of(grant.connection_id)));
+    item.insert("child".to_owned(), text(scope.to_string()));
+    if grant.refresh_at.is_some() {
+        item.insert("due_shard".to_owned(), text(due_shard(shard_of(grant.id))));
+    }
+    Ok(item)
+}
+
+/// The item under a grant's key is still what was read.
+fn unchanged(seen: Option<&Grant>) -> Condition {
+    match seen {
+        None => Condition::absent(),
+        Some(seen) => Condition::new(
+            "id = :id AND incarnation = :incarnation AND generation = :generation",
+            [
+                (":id", text(seen.id.to_string())),
+                (":incarnation", text(seen.incarnation.to_string())),
+                (":generation", number(seen.generation)),
+            ],
+        ),
+    }
+}
+
+fn holder_values(holder: &Holder, until: Timestamp) -> Item {
+    Item::from([
+        (":owner".to_owned(), text(&holder.owner)),
+        (":until".to_owned(), text(until.to_string())),
+        (":incarnation".to_owned(), text(holder.incarnation.to_string())),
+        (":spending".to_owned(), number(holder.spending)),
+    ])
+}
+
+type Update = (Vec<&'static str>, Vec<&'static str>, Item);
+
+/// What both forms of the critical write have in common.
+fn token_update(grant: GrantId, tokens: &NewTokens, now: Timestamp) -> Result<Update, Problem> {
+    let mut set = vec![
+        "#status = :status",
+        "access_token = :access_token",
+        "token_type = :token_type",
+        "issued_at = :issued_at",
+        "expires_at = :expires_at",
+        "url_values = :url_values",
+        "last_refresh_at = :now",
+        "updated_at = :now",
+        "maybe_spent = :false",
+        "failures = :zero",
+    ];
+    let mut values = Item::from([
+        (":status".to_owned(), attribute(GrantStatus::Active)?),
+        (":access_token".to_owned(), attribute(&tokens.access_token)?),
+        (":token_type".to_owned(), text(&tokens.token_type)),
+        (":issued_at".to_owned(), text(tokens.issued_at.to_string())),
+        (":expires_at".to_owned(), text(tokens.expires_at.to_string())),
+        (":url_values".to_owned(), attribute(&tokens.url_values)?),
+        (":now".to_owned(), text(now.to_string())),
+        (":false".to_owned(), AttributeValue::Bool(false)),
+        (":zero".to_owned(), number(0)),
+        (":one".to_owned(), number(1)),
+    ]);
+    if let Some(refresh_token) = &tokens.refresh_token {
+        set.push("refresh_token = :refresh_token");
+        values.insert(":refresh_token".to_owned(), attribute(refresh_token)?);
+    }
+    if let Some(scopes) = &tokens.scopes {
+        set.push("scopes = :scopes");
+        values.insert(":scopes".to_owned(), attribute(scopes)?);
+    }
+    if let Some(at) = tokens.refresh_at {
+        set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
+        values.insert(":refresh_at".to_owned(), number(at.unix_seconds()));
+        values.insert(":due_shard".to_owned(), text(due_shard(shard_of(grant))));
+    }
+    if tokens.forced {
+        set.push("forced_at = :now");
+    }
+    Ok((set, vec!["last_error", "retry_at"], values))
+}

@@ -1,0 +1,74 @@
+//! Items as DynamoDB holds them, to and from the model's types.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    ItemKey, Store,
+    error::{problem, unreadable},
+    transaction::Condition,
+};
+use crate::model::Problem;
+
+pub(super) type Value = AttributeValue;
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// An item under its key. Attributes without a value are left out, so that `attribute_not_exists` means what it says.
+pub(super) fn to_item<T: Serialize>(key: &ItemKey, value: &T) -> Result<Item, Problem> {
+    let mut item: Item = serde_dynamo::to_item(value).map_err(unreadable)?;
+    item.retain(|_, value| !value.is_null());
+    item.extend(key.attributes());
+    Ok(item)
+}
+
+pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Problem> {
+    serde_dynamo::from_item(item).map_err(unreadable)
+}
+
+/// A value as an attribute, for expressions.
+pub(super) fn attribute<T: Serialize>(value: T) -> Result<AttributeValue, Problem> {
+    serde_dynamo::to_attribute_value(value).map_err(unreadable)
+}
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+impl Store {
+    /// One item, consistently.
+    pub(super) async fn get<T: DeserializeOwned>(&self, key: &ItemKey) -> Result<Option<T>, Problem> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.data)
+            .set_key(Some(key.attributes()));
+        let answer = request.consistent_read(true).send().await.map_err(problem)?;
+        answer.item.map(from_item).transpose()
+    }
+
+    /// False if there is such an item already.
+    pub(super) async fn put_new(&self, item: Item) -> Result<bool, Problem> {
+        let request = self.client.put_item().table_name(&self.data).set_item(Some(item));
+        match request
+            .condition_expression(Condition::absent().expression)
+            .send()
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(problem(error)),
+        }
+    }
+}

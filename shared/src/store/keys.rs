@@ -1,0 +1,149 @@
+//! The keys of every item, in one place.
+
+use std::{collections::HashMap, fmt};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Deserialize;
+
+use crate::model::{
+    ApiKeyId, ConnectionId, DataKeyVersion, FoldedName, IntegrationId, OrganizationId, Scope,
+};
+
+/// The partition and sort key of an item. They are part of what a sealed value is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+pub struct ItemKey {
+    pub pk: String,
+    pub sk: String,
+}
+
+/// The number of shards of the `due` index, for ever: a grant's shard follows from its id.
+pub const SHARDS: u16 = 256;
+
+/// The one row of items that have a partition of their own.
+const META: &str = "META";
+const ORGANIZATIONS: &str = "ORGANIZATIONS";
+
+pub const INTEGRATION_PREFIX: &str = "INTEGRATION#";
+pub const CONNECTION_PREFIX: &str = "CONNECTION#";
+
+impl ItemKey {
+    pub(super) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self {
+            pk: pk.into(),
+            sk: sk.into(),
+        }
+    }
+
+    pub fn organization(id: OrganizationId) -> Self {
+        Self::new(ORGANIZATIONS, id.to_string())
+    }
+
+    pub fn api_key(id: ApiKeyId) -> Self {
+        Self::new(format!("KEY#{id}"), META)
+    }
+
+    pub fn integration(name: &FoldedName) -> Self {
+        Self::new(partition(Scope::Global), format!("{INTEGRATION_PREFIX}{name}"))
+    }
+
+    pub fn mapping(organization: OrganizationId, integration: &FoldedName) -> Self {
+        Self::new(
+            partition(Scope::Organization(organization)),
+            format!("MAPPING#{integration}"),
+        )
+    }
+
+    /// The item that makes an entity id belong to one organization within an integration.
+    pub fn entity(integration: IntegrationId, entity_id: &str) -> Self {
+        Self::new(format!("ENTITY#{integration}"), entity_id)
+    }
+
+    pub fn connection(scope: Scope, name: &FoldedName) -> Self {
+        Self::new(partition(scope), format!("{CONNECTION_PREFIX}{name}"))
+    }
+
+    /// The grant of `scope` on the connection that `owner` has under this name.
+    pub fn grant(scope: Scope, owner: Scope, connection: &FoldedName) -> Self {
+        let owner = if owner == Scope::Global { "GLOBAL" } else { "ORG" };
+        Self::new(partition(scope), format!("GRANT#{owner}#{connection}"))
+    }
+
+    /// Whose grant this is the key of, and the key of the connection it belongs to.
+    pub fn grant_parts(&self) -> Option<(Scope, Self)> {
+        let scope = match self.pk.as_str() {
+            "GLOBAL" => Scope::Global,
+            pk => Scope::Organization(pk.strip_prefix("ORG#")?.parse().ok()?),
+        };
+        let (owner, name) = self.sk.strip_prefix("GRANT#")?.split_once('#')?;
+        let owner = if owner == "GLOBAL" { Scope::Global } else { scope };
+        Some((
+            scope,
+            Self::new(partition(owner), format!("{CONNECTION_PREFIX}{name}")),
+        ))
+    }
+
+    pub fn ticket(hash: &str) -> Self {
+        Self::new(format!("TICKET#{hash}"), META)
+    }
+
+    pub fn callback_state(hash: &str) -> Self {
+        Self::new(format!("STATE#{hash}"), META)
+    }
+
+    /// In the `data-keys` table.
+    pub fn current_data_key(scope: Scope) -> Self {
+        Self::new(partition(scope), "CURRENT")
+    }
+
+    /// In the `data-keys` table.
+    pub fn data_key(scope: Scope, version: DataKeyVersion) -> Self {
+        Self::new(partition(scope), version.to_string())
+    }
+
+    pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
+        let text = |text: &String| AttributeValue::S(text.clone());
+        HashMap::from([
+            ("pk".to_owned(), text(&self.pk)),
+            ("sk".to_owned(), text(&self.sk)),
+        ])
+    }
+}
+
+/// Where an organization's, or the platform's, items live.
+pub fn partition(scope: Scope) -> String {
+    match scope {
+        Scope::Global => "GLOBAL".to_owned(),
+        Scope::Organization(id) => format!("ORG#{id}"),
+    }
+}
+
+/// The partition of all organizations.
+pub(super) fn organizations_partition() -> &'static str {
+    ORGANIZATIONS
+}
+
+/// The `parent` under which the `children` index lists an integration's mappings.
+pub fn mappings_of(integration: IntegrationId) -> String {
+    format!("{INTEGRATION_PREFIX}{integration}")
+}
+
+/// The `parent` under which the `children` index lists a connection's grants.
+pub fn grants_of(connection: ConnectionId) -> String {
+    format!("{CONNECTION_PREFIX}{connection}")
+}
+
+/// The `parent` under which the `children` index lists the keys of an organization or the platform.
+pub fn keys_of(scope: Scope) -> String {
+    format!("KEYS#{scope}")
+}
+
+/// The partition of one shard in the `due` index.
+pub fn due_shard(shard: u16) -> String {
+    format!("DUE#{shard}")
+}
+
+impl fmt::Display for ItemKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.pk, self.sk)
+    }
+}

@@ -1,0 +1,130 @@
+//! What a sign-in leaves between its steps: the link that was given out, and the state that the provider sends back.
+//! Both are found by the SHA-256 of a random value that is stored nowhere. Both go by TTL; because DynamoDB takes its
+//! time with that, expiry is also compared in code.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ItemKey, Store,
+    error::problem,
+    item::{from_item, number, text, to_item},
+};
+use crate::model::{ConnectionId, Name, Problem, Scope, Sealed, Timestamp};
+
+/// A link that was given out: who asked for which connection to be connected, for whom.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ticket {
+    pub connection_id: ConnectionId,
+    pub connection_name: Name,
+    /// Who owns the connection.
+    pub owner: Scope,
+    /// Whose grant it will be.
+    pub grant_scope: Scope,
+    /// The id of the key that asked.
+    pub asked_by: String,
+    pub return_to: Option<String>,
+    /// Fills the placeholders of the connection's URLs.
+    #[serde(default)]
+    pub url_values: std::collections::BTreeMap<String, String>,
+    pub redirect_uri: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Set by the sign-in that succeeded.
+    pub used_at: Option<Timestamp>,
+}
+
+/// A sign-in on its way through the provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CallbackState {
+    /// The hash of the ticket, which holds the rest.
+    pub ticket: String,
+    /// The hash of the cookie that the browser must bring back.
+    pub cookie_hash: String,
+    pub connection_revision: u64,
+    /// The PKCE verifier, sealed in the grant's scope.
+    pub verifier: Option<Sealed>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Set by the callback that consumed it.
+    pub used_at: Option<Timestamp>,
+    /// What came of it, for whoever reloads the page.
+    pub outcome: Option<String>,
+}
+
+impl Store {
+    pub async fn create_ticket(&self, hash: &str, ticket: &Ticket) -> Result<(), Problem> {
+        self.put_passing(&ItemKey::ticket(hash), ticket, ticket.expires_at)
+            .await
+    }
+
+    pub async fn ticket(&self, hash: &str) -> Result<Option<Ticket>, Problem> {
+        self.get(&ItemKey::ticket(hash)).await
+    }
+
+    pub async fn create_callback_state(&self, hash: &str, state: &CallbackState) -> Result<(), Problem> {
+        self.put_passing(&ItemKey::callback_state(hash), state, state.expires_at)
+            .await
+    }
+
+    pub async fn callback_state(&self, hash: &str) -> Result<Option<CallbackState>, Problem> {
+        self.get(&ItemKey::callback_state(hash)).await
+    }
+
+    /// Consumes a state: one caller gets it, ever; the others `None`.
+    pub async fn use_callback_state(
+        &self,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<CallbackState>, Problem> {
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.data)
+            .set_key(Some(ItemKey::callback_state(hash).attributes()))
+            .update_expression("SET used_at = :now")
+            .condition_expression(
+                "attribute_exists(pk) AND attribute_not_exists(used_at) AND expires_at > :now",
+            )
+            .expression_attribute_values(":now", text(now.to_string()))
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => answer.attributes.map(from_item).transpose(),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(problem(error)),
+        }
+    }
+
+    /// Keeps what came of a state for whoever reloads the page.
+    pub async fn settle_callback_state(&self, hash: &str, outcome: &str) -> Result<(), Problem> {
+        let request = self.client.update_item().table_name(&self.data);
+        request
+            .set_key(Some(ItemKey::callback_state(hash).attributes()))
+            .update_expression("SET outcome = :outcome REMOVE verifier")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":outcome", text(outcome))
+            .send()
+            .await
+            .map_err(problem)?;
+        Ok(())
+    }
+
+    async fn put_passing<T: Serialize>(
+        &self,
+        key: &ItemKey,
+        value: &T,
+        until: Timestamp,
+    ) -> Result<(), Problem> {
+        let mut item = to_item(key, value)?;
+        item.insert("expires_on".to_owned(), number(until.unix_seconds()));
+        // The key is the hash of 256 random bits: it can't be taken.
+        self.put_new(item).await.map(drop)
+    }
+}
