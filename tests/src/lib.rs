@@ -27,6 +27,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// What a provider lets slip into an error: shaped like its tokens, given to nobody.
+pub const SLIPPED_TOKEN: &str = "bfp_at_0qV8mZ3xTq7LkR2nYb5WcJ9sHd4Pf6Gu1Ea-iKoX_Vt";
+
 /// The object with the members of `changes` put in; a `null` takes one away.
 ///
 /// # Panics

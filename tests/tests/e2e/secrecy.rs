@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bifrost_local::provider::Fault;
-use bifrost_tests::{Browser, Role, TestApp, TestProvider, allow, confirm, pause, with};
+use bifrost_tests::{Browser, Role, SLIPPED_TOKEN, TestApp, TestProvider, allow, confirm, pause, with};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -85,8 +85,8 @@ async fn no_secret_lies_readable_in_data_or_logs() {
         "key".to_owned(),
         workflow.key().rsplit('_').next().unwrap().to_owned(),
     )]);
-    let leak = json!({"error": "server_error", "error_description": "bfp_at_in-an-error-body"}).to_string();
-    secrets.extend([("error body".to_owned(), "bfp_at_in-an-error-body".to_owned())]);
+    let leak = json!({"error": "server_error", "error_description": SLIPPED_TOKEN}).to_string();
+    secrets.extend([("error body".to_owned(), SLIPPED_TOKEN.to_owned())]);
     pause(2_100).await;
     app.resolve(&workflow, &integration, &acme.id).await;
     pause(2_100).await;

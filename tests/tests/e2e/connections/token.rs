@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bifrost_local::provider::{Fault, RefreshTokens};
-use bifrost_tests::{Role, TestApp, TestProvider, all_at_once, pause, seconds_until, with};
+use bifrost_tests::{Role, SLIPPED_TOKEN, TestApp, TestProvider, all_at_once, pause, seconds_until, with};
 use serde_json::{Value, json};
 
 /// A provider whose tokens live for so many seconds.
@@ -244,11 +244,11 @@ async fn what_a_failing_provider_says_is_never_shown() {
     let bodies = [
         (
             500,
-            r#"{"access_token": "bfp_at_leaked", "refresh_token": "bfp_rt_leaked"}"#.to_owned(),
+            format!(r#"{{"access_token": "{SLIPPED_TOKEN}", "refresh_token": "{SLIPPED_TOKEN}"}}"#),
         ),
-        (502, "<html>bfp_at_leaked".to_owned()),
-        (200, r#"{"token": "bfp_at_leaked"}"#.to_owned()),
-        (200, "bfp_at_leaked".to_owned()),
+        (502, format!("<html>{SLIPPED_TOKEN}")),
+        (200, format!(r#"{{"token": "{SLIPPED_TOKEN}"}}"#)),
+        (200, SLIPPED_TOKEN.to_owned()),
         (
             400,
             format!(
@@ -263,7 +263,7 @@ async fn what_a_failing_provider_says_is_never_shown() {
         provider.control().fail_next_token(Fault::answer(status, body));
         let answer = app.token(&connection).await;
         assert!(
-            !answer.text.contains("leaked") && !answer.text.contains(&provider.client_secret),
+            !answer.text.contains(SLIPPED_TOKEN) && !answer.text.contains(&provider.client_secret),
             "{}",
             answer.text
         );
@@ -271,7 +271,7 @@ async fn what_a_failing_provider_says_is_never_shown() {
         let shown = app.show(&connection).await;
         let text = shown.to_string();
         assert!(
-            !text.contains("leaked") && !text.contains(&provider.client_secret),
+            !text.contains(SLIPPED_TOKEN) && !text.contains(&provider.client_secret),
             "{text}"
         );
         assert!(shown["last_error"]["fix"].is_string(), "{text}");

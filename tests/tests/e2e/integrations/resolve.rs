@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bifrost_local::provider::Fault;
-use bifrost_tests::{Role, TestApp, TestProvider, pause, with};
+use bifrost_tests::{Role, SLIPPED_TOKEN, TestApp, TestProvider, pause, with};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -295,11 +295,12 @@ async fn trouble_with_oauth_never_fails_a_resolve() {
     let body = json!({"connection": connection.name, "default_entity_id": "7"});
     let name = app.integration("Halo", body).await;
     pause(2_100).await;
-    provider
-        .control()
-        .fail_next_token(Fault::answer(503, r#"{"access_token": "bfp_at_leaked"}"#));
+    provider.control().fail_next_token(Fault::answer(
+        503,
+        format!(r#"{{"access_token": "{SLIPPED_TOKEN}"}}"#),
+    ));
     let answer = app.root().get(&format!("/integrations/{name}/resolve")).await;
-    assert!(!answer.text.contains("leaked"), "{}", answer.text);
+    assert!(!answer.text.contains(SLIPPED_TOKEN), "{}", answer.text);
     let resolved = answer.expect(200);
     assert_eq!(
         (&resolved["entity_id"], &resolved["oauth"]["access_token"]),

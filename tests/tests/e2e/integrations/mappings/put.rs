@@ -1,4 +1,4 @@
-use bifrost_tests::{Api, Organization, Role, TestApp, all_at_once};
+use bifrost_tests::{Api, Organization, Role, TestApp, TestProvider, all_at_once, with};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -184,6 +184,32 @@ async fn a_managed_user_changes_config_only_and_a_workflow_nothing() {
         9
     );
     workflow.put(&path, same).await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_managed_user_can_not_move_itself_to_another_tenant_of_a_global_connection() {
+    let app = TestApp::shared().await;
+    let provider = TestProvider::start().await;
+    let acme = app.organization("Acme").await;
+    let schema = json!([{"key": "tenant", "type": "string"}, {"key": "timeout", "type": "int"}]);
+    let name = app
+        .integration(
+            "Graph",
+            json!({"config_schema": schema, "defaults": {"tenant": "ours"}}),
+        )
+        .await;
+    let url = json!({"name": name, "token_url": provider.url("/{tenant}/token")});
+    app.create_connection("global", with(provider.client_credentials(), url))
+        .await;
+    app.map(&name, &acme, json!({"entity_id": "42"})).await;
+    let user = app.key(Role::User, &acme).await;
+    let body = |config: Value| json!({"entity_id": "42", "config": config});
+    user.put(&acme.mapping(&name), body(json!({"tenant": "theirs"})))
+        .await
+        .problem(403, "forbidden");
+    put(&user, &name, &acme, body(json!({"timeout": 5}))).await;
+    let oauth = app.resolve(&app.root(), &name, &acme.id).await["oauth"].clone();
+    assert_eq!(provider.me(&oauth["access_token"]).await["tenant"], "ours");
 }
 
 #[tokio::test]
