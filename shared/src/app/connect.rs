@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Bifrost, Deadline,
-    lookup::{fill, needed_values, url_values},
+    lookup::{Along, fill, needed_values, url_values},
     refresh::{registration, sealed_tokens},
 };
 use crate::{
@@ -472,7 +472,7 @@ impl Bifrost {
         integration: &Name,
     ) -> Result<std::collections::BTreeMap<String, String>, Problem> {
         let name: FoldedName = integration.folded();
-        let found = self.look_up_integration(scope, &name).await?;
+        let found = self.look_up_integration(scope, &name, Along::Nothing).await?;
         let seen = found.as_ref().map(|(seen, _)| seen);
         let values = url_values(connection, seen);
         let settings = &connection.settings;

@@ -41,6 +41,13 @@ pub(super) struct Reached {
     pub mint_at: Option<BTreeMap<String, String>>,
 }
 
+/// Whether the scope's data keys are read along with the rest. Only functions that open or seal may have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Along {
+    DataKeys,
+    Nothing,
+}
+
 /// The places in which a connection of some name, and its grant, may be found for a scope.
 struct Candidates {
     own: Option<(ItemKey, ItemKey)>,
@@ -97,9 +104,10 @@ impl Bifrost {
         &self,
         scope: Scope,
         name: &FoldedName,
+        along: Along,
     ) -> Result<Option<(Seen, Option<Reached>)>, Problem> {
         let candidates = Candidates::of(scope, name);
-        let mut found = self.read_for(scope, Some(name), &candidates).await?;
+        let mut found = self.read_for(scope, Some(name), &candidates, along).await?;
         let Some(seen) = take_integration(&mut found, scope, name)? else {
             return Ok(None);
         };
@@ -108,7 +116,7 @@ impl Bifrost {
             choose(&mut found, scope, candidates, Some(&seen))?
         } else {
             let candidates = Candidates::of(scope, &connection);
-            let mut found = self.read_for(scope, None, &candidates).await?;
+            let mut found = self.read_for(scope, None, &candidates, along).await?;
             choose(&mut found, scope, candidates, Some(&seen))?
         };
         Ok(Some((seen, reached)))
@@ -123,7 +131,9 @@ impl Bifrost {
         integration: Option<&FoldedName>,
     ) -> Result<(Option<Seen>, Option<Reached>), Problem> {
         let candidates = Candidates::of(scope, name);
-        let mut found = self.read_for(scope, integration, &candidates).await?;
+        let mut found = self
+            .read_for(scope, integration, &candidates, Along::DataKeys)
+            .await?;
         let seen = match integration {
             Some(integration) => {
                 let seen = take_integration(&mut found, scope, integration)?;
@@ -140,12 +150,13 @@ impl Bifrost {
         scope: Scope,
         integration: Option<&FoldedName>,
         candidates: &Candidates,
+        along: Along,
     ) -> Result<Found, Problem> {
-        let scopes = [scope, Scope::Global];
-        let scopes = if scope == Scope::Global {
-            &scopes[1..]
-        } else {
-            &scopes[..]
+        let both = [scope, Scope::Global];
+        let scopes = match (along, scope) {
+            (Along::Nothing, _) => &[],
+            (Along::DataKeys, Scope::Global) => &both[1..],
+            (Along::DataKeys, Scope::Organization(_)) => &both[..],
         };
         let mut batch = Batch::default();
         if let Some(name) = integration {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Bifrost,
-    lookup::{Reached, Seen},
+    lookup::{Along, Reached, Seen},
 };
 use crate::{
     model::{
@@ -54,7 +54,7 @@ impl Bifrost {
         caller.scope(Some(&organization.to_string()))?;
         let missing = || Problem::not_found("mapping", format!("of {organization} on {name}"));
         let found = self
-            .look_up_integration(Scope::Organization(organization), &name.folded())
+            .look_up_integration(Scope::Organization(organization), &name.folded(), Along::Nothing)
             .await?;
         let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
         let Seen { integration, mapping } = seen;
@@ -79,7 +79,9 @@ impl Bifrost {
                 "A workflow's key of a managed organization writes no mappings.",
             ));
         }
-        let found = self.look_up_integration(scope, &name.folded()).await?;
+        let found = self
+            .look_up_integration(scope, &name.folded(), Along::Nothing)
+            .await?;
         let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
         let Seen {
             integration,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Bifrost, Deadline,
-    lookup::{Reached, Seen, fill, url_values},
+    lookup::{Along, Reached, Seen, fill, url_values},
     refresh::{REFRESH_TOKEN, Usable},
 };
 use crate::{
@@ -73,7 +73,9 @@ impl Bifrost {
         name: &Name,
         deadline: Deadline,
     ) -> Result<Resolved, Problem> {
-        let found = self.look_up_integration(scope, &name.folded()).await?;
+        let found = self
+            .look_up_integration(scope, &name.folded(), Along::DataKeys)
+            .await?;
         let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
         let oauth = match &reached {
             Some(reached) => Some(self.resolve_oauth(caller, &seen, reached, deadline).await),
