@@ -7,7 +7,6 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -135,9 +134,9 @@ fn private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 /// Bytes that nobody can guess.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // On the systems we run on this reads the kernel's generator, which does not fail once the machine is up.
+    // Reads the kernel's generator, which does not fail once the machine is up.
     assert!(
-        SystemRandom::new().fill(&mut bytes).is_ok(),
+        getrandom::fill(&mut bytes).is_ok(),
         "the system has no randomness"
     );
     bytes
