@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use bifrost_local::{Build, Data, Options, Stack};
+use bifrost_local::{Build, Data, LogSink, Options, Stack};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
@@ -60,6 +60,13 @@ impl RunningStack {
     }
 
     async fn run(options: Options) -> Self {
+        // To see what the functions say while a test runs, at the price of the tests that search the logs.
+        let log = if std::env::var_os("BIFROST_TEST_LOG").is_some() {
+            LogSink::Stderr
+        } else {
+            options.log
+        };
+        let options = Options { log, ..options };
         let started = RUNTIME.spawn(Stack::start(options)).await.unwrap();
         Self {
             stack: Arc::new(started.unwrap_or_else(|error| panic!("the stack does not start: {error}"))),

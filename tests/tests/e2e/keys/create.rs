@@ -1,6 +1,14 @@
-use bifrost_tests::{Role, TestApp, pause, seconds_until};
+use bifrost_tests::{Api, Role, TestApp, pause, seconds_until};
 use serde_json::json;
 use uuid::Uuid;
+
+/// A key that works gets as far as finding nothing.
+async fn works(caller: &Api) {
+    caller
+        .get("/integrations/Nothing")
+        .await
+        .problem(404, "not-found");
+}
 
 #[tokio::test]
 async fn the_key_itself_is_in_the_answer_to_its_creation() {
@@ -23,7 +31,7 @@ async fn the_key_itself_is_in_the_answer_to_its_creation() {
         "a secret of {} characters can be guessed",
         secret.len()
     );
-    app.with_key(key).get("/integrations").await.expect(200);
+    works(&app.with_key(key)).await;
 }
 
 #[tokio::test]
@@ -82,7 +90,9 @@ async fn a_user_makes_workflow_keys_for_its_own_organization_and_nothing_else() 
     user.post("/keys", ask("workflow", &acme.id)).await.expect(201);
     for (role, id) in [("user", &acme.id), ("admin", &acme.id), ("workflow", &globex.id)] {
         let refused = user.post("/keys", ask(role, id)).await;
-        assert_eq!(refused.status, 403, "{role}: {}", refused.text);
+        // Nobody makes an admin for a managed organization: that is wrong before it is forbidden.
+        let expected = if role == "admin" { 422 } else { 403 };
+        assert_eq!(refused.status, expected, "{role}: {}", refused.text);
     }
     let platform = user
         .post("/keys", json!({"role": "workflow", "platform": true}))
@@ -132,9 +142,9 @@ async fn a_key_stops_working_when_it_expires_whatever_the_gateway_remembers() {
     let brief = app
         .key_with(Role::Workflow, &acme, json!({"expires_in": 2}))
         .await;
-    brief.get("/integrations").await.expect(200);
+    works(&brief).await;
     pause(2_100).await;
-    let refused = brief.get("/integrations").await;
+    let refused = brief.get("/integrations/Nothing").await;
     assert!([401, 403].contains(&refused.status), "{}", refused.text);
 }
 
@@ -150,7 +160,7 @@ async fn a_key_works_from_its_own_networks_only() {
         )
         .await;
     elsewhere
-        .get("/integrations")
+        .get("/integrations/Nothing")
         .await
         .problem(403, "network-forbidden");
     let here = app
@@ -160,5 +170,5 @@ async fn a_key_works_from_its_own_networks_only() {
             json!({"allowed_cidrs": ["127.0.0.0/8", "::1/128"]}),
         )
         .await;
-    here.get("/integrations").await.expect(200);
+    works(&here).await;
 }
