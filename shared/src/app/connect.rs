@@ -172,7 +172,9 @@ impl Bifrost {
             used_at: None,
         };
         let token = oauth::random_secret();
-        self.store.create_ticket(&hash(&token), &ticket).await?;
+        self.store
+            .create_ticket(&hash(&token), &ticket, ticket.expires_at + SIGN_IN_TIME)
+            .await?;
         if grant_scope == owner {
             self.store
                 .connection_pending(&connection, ticket.expires_at)
@@ -279,7 +281,7 @@ impl Bifrost {
                 outcome: state.outcome,
             });
         }
-        let (ticket, connection) = self.open_ticket(&state.ticket).await.map_err(rejected)?;
+        let (ticket, connection) = self.unused_ticket(&state.ticket).await.map_err(rejected)?;
         check_arrival(&arrival, &connection, &ticket).map_err(rejected)?;
         let used = self
             .store
@@ -447,14 +449,20 @@ impl Bifrost {
         Ok(written.is_ok())
     }
 
-    /// A ticket that is still good, and the very connection it is for.
+    /// A link that may still be followed, and the very connection it is for.
     async fn open_ticket(&self, ticket_hash: &str) -> Result<(Ticket, Connection), Problem> {
+        let (ticket, connection) = self.unused_ticket(ticket_hash).await?;
+        if ticket.expires_at <= Timestamp::now() {
+            return Err(Problem::new(Code::LinkInvalid, "This link has expired."));
+        }
+        Ok((ticket, connection))
+    }
+
+    /// A ticket that no sign-in has used up. One that expires while its bearer is signing in serves to the end.
+    async fn unused_ticket(&self, ticket_hash: &str) -> Result<(Ticket, Connection), Problem> {
         let ticket = self.store.ticket(ticket_hash).await?.ok_or_else(link_invalid)?;
         if ticket.used_at.is_some() {
             return Err(Problem::new(Code::LinkInvalid, "This link has been used."));
-        }
-        if ticket.expires_at <= Timestamp::now() {
-            return Err(Problem::new(Code::LinkInvalid, "This link has expired."));
         }
         let connection = self
             .store
@@ -509,12 +517,7 @@ impl Bifrost {
         };
         let origin = url.origin().ascii_serialization();
         let plain = url.username().is_empty() && url.password().is_none();
-        plain
-            && self
-                .environment
-                .return_to_origins
-                .iter()
-                .any(|allowed| *allowed == origin)
+        plain && self.environment.return_to_origins.contains(&origin)
     }
 }
 

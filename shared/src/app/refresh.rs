@@ -453,10 +453,13 @@ fn decide(reached: &Reached, seen: Option<&Grant>, want: Want, now: Timestamp) -
     match seen {
         None if flow == Flow::ClientCredentials => Decision::Refresh,
         None => Decision::Refuse(Refusal::NotConnected),
-        // The organization is another tenant now; the token of the old one is of no use.
-        Some(grant) if mints_elsewhere(reached, grant) && grant.retry_at.is_none_or(|at| at <= now) => {
-            Decision::Refresh
-        }
+        // The organization is another tenant now: the old one's token must not come out, not even as a stopgap.
+        Some(grant) if mints_elsewhere(reached, grant) => match grant.retry_at {
+            Some(at) if at > now => Decision::Refuse(Refusal::Failing {
+                retry_after: at.since(now),
+            }),
+            _ => Decision::Refresh,
+        },
         Some(grant) => grant.decide(flow, want, now),
     }
 }

@@ -36,7 +36,7 @@ pub fn offer(request: &Request, ticket: &Secret, offer: &Offer, cookie: &Secret)
             dt { "Sign in at" } dd { (offer.provider_host) }
             @if !scopes.is_empty() { dt { "Permissions" } dd { (scopes) } }
             dt { "Asked for by" } dd { "key " (offer.asked_by) }
-            dt { "Link good until" } dd { (offer.expires_at) }
+            dt { "Link good until" } dd { (offer.expires_at.to_the_minute()) }
         }
         p { "Continue only if you expected this. You will be sent to " strong { (offer.provider_host) } " to sign in." }
         form method="post" {

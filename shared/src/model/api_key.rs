@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    ApiKeyId, OrganizationId, Problem, Scope, Secret, Timestamp,
+    ApiKeyId, Problem, Scope, Secret, Timestamp,
     access::{Caller, Role, SecretReach},
     input::{Field, Input},
 };
@@ -99,24 +99,22 @@ impl NewApiKey {
         let mut input = Input::new(body);
         let name = input.optional("name").unwrap_or_default();
         let role = input.required("role").unwrap_or(Role::Workflow);
-        let organization: Option<OrganizationId> = input.optional("organization_id");
+        let home: Option<Scope> = input.optional("organization_id");
         let platform = input.optional("platform").unwrap_or(false);
-        let home = match (organization, platform) {
-            (Some(id), false) => Scope::Organization(id),
-            (None, true) => Scope::Global,
-            (None, false) if maker.home != Scope::Global => maker.home,
-            (None, false) => {
+        if platform && home.is_some_and(|home| home != Scope::Global) {
+            input.wrong("platform", "can't be true for a key of an organization");
+        }
+        let own_organization = Some(maker.home).filter(|home| *home != Scope::Global);
+        let home = home
+            .or(platform.then_some(Scope::Global))
+            .or(own_organization)
+            .unwrap_or_else(|| {
                 input.wrong(
                     "organization_id",
-                    "is required; for a key of the platform say \"platform\": true",
+                    "is required: an organization's UUID, or \"global\" for a key of the platform",
                 );
                 maker.home
-            }
-            (Some(_), true) => {
-                input.wrong("platform", "can't be true for a key of an organization");
-                maker.home
-            }
-        };
+            });
         let read_secrets = input.optional("read_secrets");
         let expires_at: Option<Timestamp> = input.optional("expires_at");
         let expires_in: Option<u64> = input.optional("expires_in");

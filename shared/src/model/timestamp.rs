@@ -36,6 +36,12 @@ impl Timestamp {
         self.0
     }
 
+    /// For people: `2026-01-31 12:00 UTC`.
+    pub fn to_the_minute(self) -> String {
+        let text = self.to_string();
+        format!("{} {} UTC", &text[..10], &text[11..16])
+    }
+
     /// How long from `earlier` to this; nothing if this is the earlier one.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))

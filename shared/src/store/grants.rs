@@ -17,7 +17,7 @@ use super::{
     transaction::{Condition, Refused, Transaction},
 };
 use crate::model::{
-    ConnectionId, GrantId, Incarnation, Problem, Scope, Sealed, Timestamp,
+    Code, ConnectionId, GrantId, Incarnation, Problem, Scope, Sealed, Timestamp,
     connection::{Connection, LastError},
     grant::{Grant, GrantStatus},
 };
@@ -135,7 +135,9 @@ impl Store {
         match created {
             Ok(()) => Ok(true),
             Err(Refused::Changed) => Ok(false),
-            Err(refused) => Err(refused.into_problem(Problem::internal("unreachable: handled above"))),
+            Err(refused) => {
+                Err(refused.into_problem(Problem::new(Code::Conflict, "The grant was changed meanwhile.")))
+            }
         }
     }
 
@@ -246,7 +248,8 @@ impl Store {
             None => remove.extend(["due_shard", "refresh_at"]),
             Some(at) => {
                 set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
-                values.insert(":refresh_at".to_owned(), number(at.unix_seconds()));
+                // Rounded up: the sweep must not come before the time that `retry_at` says to the millisecond.
+                values.insert(":refresh_at".to_owned(), number(at.unix_seconds() + 1));
                 values.insert(":due_shard".to_owned(), text(due_shard(shard_of(holder.grant))));
             }
         }
@@ -293,7 +296,9 @@ impl Store {
         match connected {
             Ok(()) => Ok(Ok(())),
             Err(Refused::Changed) => Ok(Err(())),
-            Err(refused) => Err(refused.into_problem(Problem::internal("unreachable: handled above"))),
+            Err(refused) => {
+                Err(refused.into_problem(Problem::new(Code::Conflict, "The grant was changed meanwhile.")))
+            }
         }
     }
 

@@ -52,9 +52,9 @@ pub struct CallbackState {
 }
 
 impl Store {
-    pub async fn create_ticket(&self, hash: &str, ticket: &Ticket) -> Result<(), Problem> {
-        self.put_passing(&ItemKey::ticket(hash), ticket, ticket.expires_at)
-            .await
+    /// Kept `until` after it expires, for the sign-ins that it began.
+    pub async fn create_ticket(&self, hash: &str, ticket: &Ticket, until: Timestamp) -> Result<(), Problem> {
+        self.put_passing(&ItemKey::ticket(hash), ticket, until).await
     }
 
     pub async fn ticket(&self, hash: &str) -> Result<Option<Ticket>, Problem> {
