@@ -38,19 +38,22 @@ fn steps(url: &str, key: &str, provider: &str) -> String {
         r#"
 Three commands to try, in another terminal:
 
-  1. Tell it about the demo provider:
+  1. Describe an API, and how to sign in to it at the demo provider:
 
-     curl -s {url}/connections {authorization} --json '{{"name": "demo",
-       "client_id": "{DEMO_CLIENT_ID}", "client_secret": "{DEMO_CLIENT_SECRET}",
-       "authorization_url": "{provider}/authorize", "token_url": "{provider}/token", "scopes": "profile"}}'
+     curl -s {url}/integrations {authorization} --json '{{"name": "Demo",
+       "default_entity_id": "tenant-1", "config_schema": [{{"key": "base_url", "type": "string"}}],
+       "defaults": {{"base_url": "{provider}"}}}}' && \
+     curl -s {url}/connections {authorization} --json '{{"name": "Demo",
+       "client_id": "{DEMO_CLIENT_ID}", "client_secret": "{DEMO_CLIENT_SECRET}", "scopes": "profile",
+       "authorization_url": "{provider}/authorize", "token_url": "{provider}/token"}}'
 
   2. Ask for a link to sign in with, and open its connect_url in a browser:
 
-     curl -s -X POST {url}/connections/demo/authorize {authorization} --json '{{}}'
+     curl -s -X POST {url}/connections/Demo/authorize {authorization}
 
-  3. Get a token that is always fresh:
+  3. Ask what every workflow asks; the token in the answer is fresh each time:
 
-     curl -s {url}/connections/demo/token {authorization}
+     curl -s {url}/integrations/Demo/resolve {authorization}
 "#
     )
 }
@@ -69,12 +72,12 @@ mod tests {
         };
         assert_eq!(
             welcome.text().matches("Bearer $(cat .bifrost/root-key)").count(),
-            3
+            4
         );
         let forgetful = Welcome {
             root_key_file: None,
             ..welcome
         };
-        assert_eq!(forgetful.text().matches("Bearer bfk_root_x").count(), 3);
+        assert_eq!(forgetful.text().matches("Bearer bfk_root_x").count(), 4);
     }
 }
