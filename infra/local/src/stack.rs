@@ -134,6 +134,14 @@ impl Stack {
         })
     }
 
+    /// Builds the functions as `options` say and starts nothing, for tests that then start many stacks with
+    /// [`crate::Build::None`].
+    pub async fn build(options: &Options) -> Result<(), StartError> {
+        let template = read_template(options, "http://localhost")?;
+        build::binaries(&options.build, &options.workspace, &template).await?;
+        Ok(())
+    }
+
     /// `http://localhost:<port>`.
     pub fn url(&self) -> &str {
         &self.url

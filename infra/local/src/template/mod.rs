@@ -1,7 +1,7 @@
 //! The SAM template, read into what one machine needs of it: functions, routes, tables, keys, secrets, schedules.
 //!
 //! Strict on purpose. What this module understands takes effect; what deliberately has none is listed in
-//! [`ignored`], each with a reason; everything else is an error that names its place in the template. A stack that
+//! `ignored`, each with a reason; everything else is an error that names its place in the template. A stack that
 //! starts has therefore left nothing out in silence.
 
 mod events;
