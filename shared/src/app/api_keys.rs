@@ -11,6 +11,7 @@ use crate::{
         api_key::{ApiKey, KeyHash, NewApiKey, check_role, key_text},
     },
     oauth,
+    store::Page,
 };
 
 /// A key as answers show it.
@@ -60,6 +61,45 @@ impl Bifrost {
         })
     }
 
+    /// Admins see every key of a scope, a user those for role workflow in its own organization.
+    pub async fn api_keys(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+        limit: i32,
+        cursor: Option<&str>,
+    ) -> Result<Page<ApiKeyView>, Problem> {
+        check_manager(caller, scope)?;
+        let page = self.store.api_keys(scope, limit, cursor).await?;
+        let visible = page
+            .items
+            .into_iter()
+            .filter(|key| may_manage(caller, key))
+            .map(ApiKeyView::from)
+            .collect();
+        Ok(Page {
+            items: visible,
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    /// Revokes a key, and with it those that it made.
+    pub async fn revoke_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<(), Problem> {
+        check_manager(caller, caller.home)?;
+        let key = self
+            .store
+            .api_key(id)
+            .await?
+            .filter(|key| may_manage(caller, key));
+        let missing = || Problem::not_found("key", id);
+        key.ok_or_else(missing)?;
+        self.store
+            .delete_api_key(id)
+            .await?
+            .then_some(())
+            .ok_or_else(missing)
+    }
+
     /// The maker's key and those that made it; none for the root key.
     async fn lineage(&self, maker: &Caller) -> Result<Vec<ApiKeyId>, Problem> {
         let Ok(id) = maker.key_id.parse::<ApiKeyId>() else {
@@ -69,6 +109,20 @@ impl Bifrost {
         let parent = self.store.api_key(id).await?.ok_or_else(gone)?;
         Ok([vec![id], parent.ancestors].concat())
     }
+}
+
+fn check_manager(caller: &Caller, scope: Scope) -> Result<(), Problem> {
+    match caller.role {
+        Role::Admin => Ok(()),
+        Role::User if scope == caller.home => Ok(()),
+        role => Err(Problem::forbidden(format!(
+            "A key with the role {role} manages no keys of {scope}."
+        ))),
+    }
+}
+
+fn may_manage(caller: &Caller, key: &ApiKey) -> bool {
+    caller.role == Role::Admin || (key.role == Role::Workflow && key.home == caller.home)
 }
 
 impl From<ApiKey> for ApiKeyView {

@@ -365,9 +365,14 @@ impl Bifrost {
             Ok(tokens) => tokens,
             Err(failure) => return Err(self.note_connect_failure(connection, failure).await),
         };
-        let kept = needed_values(&connection.settings.token_url, &ticket.url_values);
         let key = ItemKey::grant(scope, connection.scope, &connection.name.folded());
-        let sealed = sealed_tokens(&key, &data_key, &tokens, &kept, tokens.refresh_token.is_some())?;
+        let sealed = sealed_tokens(
+            &key,
+            &data_key,
+            &tokens,
+            &ticket.url_values,
+            tokens.refresh_token.is_some(),
+        )?;
         let grant = new_grant(connection, &tokens, sealed);
         if let Err(problem) = self
             .write_connected(&key, ticket, &state.ticket, connection, grant, deadline)
@@ -578,6 +583,7 @@ fn new_grant(connection: &Connection, tokens: &TokenSet, sealed: crate::store::g
         last_refresh_at: Some(now),
         refresh_at: sealed.refresh_at,
         forced_at: None,
+        disconnected_at_revision: None,
         created_at: now,
         updated_at: now,
     }

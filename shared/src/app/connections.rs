@@ -169,11 +169,17 @@ impl Bifrost {
 }
 
 /// The key of the grant that a connection has for its own scope.
-fn own_grant_key(connection: &Connection) -> ItemKey {
+pub(super) fn own_grant_key(connection: &Connection) -> ItemKey {
     ItemKey::grant(connection.scope, connection.scope, &connection.name.folded())
 }
 
-fn view(connection: Connection, grant: Option<Grant>, public_url: &str, now: Timestamp) -> ConnectionView {
+/// A connection as answers show it.
+pub(super) fn view(
+    connection: Connection,
+    grant: Option<Grant>,
+    public_url: &str,
+    now: Timestamp,
+) -> ConnectionView {
     let grant = grant.filter(|grant| grant.connection_id == connection.id && grant.status.is_connected());
     let grant = grant.as_ref();
     let redirects = connection.settings.flow == Flow::AuthorizationCode;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::{
-        GrantId, IntegrationId, MappingId, Name, OrganizationId, Problem, Scope, Timestamp,
+        Code, GrantId, IntegrationId, MappingId, Name, OrganizationId, Problem, Scope, Timestamp,
         access::{Caller, Role},
         config::StoredConfig,
         integration::Integration,
@@ -72,6 +72,7 @@ impl Bifrost {
         name: &Name,
         organization: OrganizationId,
         body: Map<String, Value>,
+        if_match: Option<u64>,
     ) -> Result<Put, Problem> {
         let scope = caller.scope(Some(&organization.to_string()))?;
         if caller.role == Role::Workflow && !caller.is_provider {
@@ -87,6 +88,12 @@ impl Bifrost {
             integration,
             mapping: old,
         } = seen;
+        if if_match.is_some() && if_match != old.as_ref().map(|old| old.revision) {
+            return Err(Problem::new(
+                Code::StaleRevision,
+                "The mapping has changed since.",
+            ));
+        }
         let folded = integration.name.folded();
         let no_config = StoredConfig::default();
         let stored = old.as_ref().map_or(&no_config, |old| &old.config);

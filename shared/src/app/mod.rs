@@ -6,12 +6,18 @@ pub mod authenticate;
 mod client_secret;
 pub mod connect;
 pub mod connections;
+pub mod delete_organization;
+pub mod disconnect;
+pub mod edit_connection;
+pub mod edit_integration;
+pub mod edit_mapping;
 pub mod integrations;
 mod lookup;
 pub mod mappings;
 pub mod organizations;
 pub mod refresh;
 pub mod resolve;
+mod revoke;
 pub mod sweep;
 pub mod token;
 

@@ -404,37 +404,6 @@ impl Bifrost {
         )
         .await;
     }
-
-    pub(super) async fn revoke(
-        &self,
-        connection: &Connection,
-        client_secret: Option<&Secret>,
-        url_values: &BTreeMap<String, String>,
-        token: &Secret,
-    ) {
-        let Some(url) = &connection.settings.revocation_url else {
-            return;
-        };
-        let revoked = match fill(url, url_values) {
-            Ok(url) => {
-                let settings = &connection.settings;
-                let (client_id, client_auth) = (settings.client_id.as_str(), settings.client_auth);
-                let revocation = oauth::Revocation {
-                    revocation_url: url,
-                    client_id,
-                    client_secret,
-                    client_auth,
-                };
-                oauth::revoke(&self.outbound, &revocation, token)
-                    .await
-                    .map_err(|failure| failure.code)
-            }
-            Err(problem) => Err(problem.detail),
-        };
-        if let Err(reason) = revoked {
-            tracing::warn!(connection = %connection.id, reason, "a token could not be revoked at the provider");
-        }
-    }
 }
 
 /// What one attempt led to.
@@ -453,6 +422,7 @@ fn decide(reached: &Reached, seen: Option<&Grant>, want: Want, now: Timestamp) -
     match seen {
         None if flow == Flow::ClientCredentials => Decision::Refresh,
         None => Decision::Refuse(Refusal::NotConnected),
+        Some(grant) if may_begin_anew(reached, grant) => Decision::Refresh,
         // The organization is another tenant now: the old one's token must not come out, not even as a stopgap.
         Some(grant) if mints_elsewhere(reached, grant) => match grant.retry_at {
             Some(at) if at > now => Decision::Refuse(Refusal::Failing {
@@ -462,6 +432,18 @@ fn decide(reached: &Reached, seen: Option<&Grant>, want: Want, now: Timestamp) -
         },
         Some(grant) => grant.decide(flow, want, now),
     }
+}
+
+/// Disconnecting a client that speaks for itself holds until its connection is edited.
+fn may_begin_anew(reached: &Reached, grant: &Grant) -> bool {
+    let Connection {
+        settings, revision, ..
+    } = &reached.connection;
+    settings.flow == Flow::ClientCredentials
+        && grant.status == GrantStatus::Disconnected
+        && grant
+            .disconnected_at_revision
+            .is_some_and(|then| then < *revision)
 }
 
 /// The grant's tokens came from another URL than the next one should.
@@ -498,6 +480,7 @@ fn first_grant(reached: &Reached, lease: Lease, now: Timestamp) -> Grant {
         last_refresh_at: None,
         refresh_at: None,
         forced_at: None,
+        disconnected_at_revision: None,
         created_at: now,
         updated_at: now,
     }

@@ -24,6 +24,13 @@ pub fn created(body: &impl Serialize) -> Result<Response, Problem> {
     json_response(StatusCode::CREATED, body)
 }
 
+/// 204.
+pub fn no_content() -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 /// 200 with `{"items": [...], "next_cursor": ...}`.
 pub fn page<T: Serialize>(page: Page<T>) -> Result<Response, Problem> {
     #[derive(Serialize)]
@@ -97,7 +104,9 @@ fn status(code: Code) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         Code::NotFound => StatusCode::NOT_FOUND,
-        Code::NameTaken | Code::EntityTaken | Code::InUse | Code::Conflict => StatusCode::CONFLICT,
+        Code::NameTaken | Code::EntityTaken | Code::InUse | Code::ValuesStranded | Code::Conflict => {
+            StatusCode::CONFLICT
+        }
         // No usable token: the connection's state is in the way, not the request.
         Code::NotConnected
         | Code::Reauthorize

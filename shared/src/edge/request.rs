@@ -11,7 +11,7 @@ use super::{caller, schedule::deadline};
 use crate::{
     app::Deadline,
     environment::Environment,
-    model::{Code, Name, OrganizationId, Problem, Scope, Timestamp, access::Caller},
+    model::{ApiKeyId, Code, Id, Name, OrganizationId, Problem, Scope, Timestamp, access::Caller},
 };
 
 /// The largest body that is read, in bytes.
@@ -86,6 +86,23 @@ impl Request {
         Name::parse(text).map_err(|_| Problem::not_found(what, "of that name"))
     }
 
+    /// The `{id}` of an organization in the path.
+    pub fn organization_itself(&self) -> Result<OrganizationId, Problem> {
+        self.id_in_path()
+    }
+
+    /// The `{id}` of a key in the path.
+    pub fn api_key(&self) -> Result<ApiKeyId, Problem> {
+        self.id_in_path()
+    }
+
+    fn id_in_path<Kind>(&self) -> Result<Id<Kind>, Problem> {
+        self.path("id")
+            .unwrap_or_default()
+            .parse()
+            .map_err(|_| Problem::invalid("id", "must be a UUID"))
+    }
+
     /// The `{organization_id}` in the path.
     pub fn organization(&self) -> Result<OrganizationId, Problem> {
         let text = self.path("organization_id").unwrap_or_default();
@@ -102,6 +119,42 @@ impl Request {
         let parse =
             |text: &str| Name::parse(text).map_err(|message| Problem::invalid("integration", message));
         self.query("integration").map(parse).transpose()
+    }
+
+    /// `?organization_id=`
+    pub fn query_organization(&self) -> Result<Option<OrganizationId>, Problem> {
+        let parse = |text: &str| {
+            text.parse()
+                .map_err(|_| Problem::invalid("organization_id", "must be a UUID"))
+        };
+        self.query("organization_id").map(parse).transpose()
+    }
+
+    /// A yes or no in the query; left out means no.
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.query(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::invalid(name, "must be true or false")),
+        }
+    }
+
+    /// The revision that `If-Match` names (RFC 9110 section 13.1.1); `*` is any.
+    pub fn if_match(&self) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.header("if-match").map(str::trim) else {
+            return Ok(None);
+        };
+        if text == "*" {
+            return Ok(None);
+        }
+        let revision = text
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'))
+            .and_then(|text| text.parse().ok());
+        // A tag that we never gave matches nothing.
+        revision
+            .map(Some)
+            .ok_or_else(|| Problem::new(Code::StaleRevision, "If-Match is not an ETag of ours."))
     }
 
     /// `?limit=` and `?cursor=`

@@ -179,7 +179,9 @@ impl NewApiKey {
         };
         let asks_in_vain = self.read_secrets == Some(true) && secret_reach == SecretReach::None;
         if asks_in_vain || secret_reach > maker.secret_reach {
-            return Err(Problem::forbidden("The new key would read secrets that yours does not."));
+            return Err(Problem::forbidden(
+                "The new key would read secrets that yours does not.",
+            ));
         }
         let expires_at = match (self.expires_at, maker.expires_at) {
             (Some(asked), Some(limit)) if asked > limit => {

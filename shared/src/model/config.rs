@@ -170,6 +170,24 @@ impl ConfigSchema {
         }
     }
 
+    /// The keys of stored values that this schema has no place for: undeclared, or of another type.
+    pub fn stranded(&self, stored: &StoredConfig) -> Vec<String> {
+        let fits = |key: &str, secret: bool, value: Option<&Value>| {
+            let Some(field) = self.field(key) else {
+                return false;
+            };
+            (field.r#type == ConfigType::Secret) == secret
+                && value.is_none_or(|value| field.check(value).is_ok())
+        };
+        let plain = stored
+            .plain
+            .iter()
+            .filter(|(key, value)| !fits(key, false, Some(value)))
+            .map(|(key, _)| key);
+        let secrets = stored.secrets.keys().filter(|key| !fits(key, true, None));
+        plain.chain(secrets).cloned().collect()
+    }
+
     /// The keys that must have a value and have none in either set.
     pub fn missing(&self, defaults: &StoredConfig, overrides: Option<&StoredConfig>) -> Vec<String> {
         let has = |config: &StoredConfig, key: &str| {
@@ -245,6 +263,14 @@ impl StoredConfig {
         let plain = self.plain.iter().map(|(key, value)| (key.clone(), value.clone()));
         let secrets = self.secrets.keys().map(|key| (key.clone(), shown_secret()));
         plain.chain(secrets).collect()
+    }
+
+    /// The same values but for these keys.
+    #[must_use]
+    pub fn without(mut self, keys: &[String]) -> Self {
+        self.plain.retain(|key, _| !keys.contains(key));
+        self.secrets.retain(|key, _| !keys.contains(key));
+        self
     }
 
     /// The name of the attribute under which a secret value is sealed.
@@ -374,6 +400,26 @@ mod tests {
         assert_eq!(
             Value::Object(stored.shown()),
             json!({"api_key": {"secret": true, "set": true}})
+        );
+    }
+
+    #[test]
+    fn a_schema_strands_what_it_no_longer_declares_or_declares_otherwise() {
+        let mut stored = StoredConfig::default();
+        stored.plain.insert("base_url".into(), json!("https://x"));
+        stored.plain.insert("timeout".into(), json!(60));
+        stored
+            .secrets
+            .insert("api_key".into(), Sealed::from_bytes(vec![1]));
+        assert!(five_types().stranded(&stored).is_empty());
+        let other = schema(json!([
+            {"key": "base_url", "type": "secret"}, {"key": "timeout", "type": "int", "options": [30]},
+            {"key": "api_key", "type": "string"},
+        ]));
+        assert_eq!(other.stranded(&stored), ["base_url", "timeout", "api_key"]);
+        assert_eq!(
+            other.stranded(&stored.without(&["base_url".into()])),
+            ["timeout", "api_key"]
         );
     }
 

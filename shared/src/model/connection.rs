@@ -11,6 +11,7 @@ use super::{
     grant::{Grant, GrantStatus},
     input::{Field, Input},
     integration::text,
+    merge_patch::merge,
     url_template::{Rules, UrlTemplate},
 };
 
@@ -219,9 +220,81 @@ impl NewConnection {
                 "is required for the flow client_credentials",
             ));
         }
-        settings.check_rights(admin)?;
+        settings.check_rights(admin, None)?;
         Ok(Self {
             name,
+            settings,
+            client_secret,
+        })
+    }
+}
+
+/// A connection as a merge patch (RFC 7396) leaves it.
+#[derive(Debug)]
+pub struct PatchedConnection {
+    pub settings: ConnectionSettings,
+    pub client_secret: SecretChange,
+}
+
+/// What a patch says about a secret that it can't show.
+#[derive(Debug)]
+pub enum SecretChange {
+    /// Left out.
+    Keep,
+    /// `null`.
+    Remove,
+    Replace(Secret),
+}
+
+impl Connection {
+    /// This connection with `patch` merged into what people set, and all of it checked anew. The name can't change.
+    pub fn patched(
+        &self,
+        mut patch: Map<String, Value>,
+        rules: Rules,
+        admin: bool,
+    ) -> Result<PatchedConnection, Problem> {
+        let client_secret = match patch.remove("client_secret") {
+            None => SecretChange::Keep,
+            Some(Value::Null) => SecretChange::Remove,
+            Some(value) => {
+                let secret =
+                    Secret::from_json(value).map_err(|message| Problem::invalid("client_secret", message))?;
+                SecretChange::Replace(secret)
+            }
+        };
+        if let Some(name) = patch.remove("name")
+            && name.as_str() != Some(self.name.as_str())
+        {
+            return Err(Problem::invalid("name", "can't be changed"));
+        }
+        let Value::Object(mut merged) = serde_json::to_value(&self.settings).map_err(Problem::internal)?
+        else {
+            return Err(Problem::internal("settings are not an object"));
+        };
+        merge(&mut merged, patch);
+        let mut input = Input::new(merged);
+        let settings = ConnectionSettings::from_input(&mut input, rules);
+        input.finish()?;
+        let settings =
+            settings.ok_or_else(|| Problem::internal("nothing is wrong, yet something is missing"))?;
+        let keeps_secret = match &client_secret {
+            SecretChange::Keep => self.client_secret.is_some(),
+            SecretChange::Remove => false,
+            SecretChange::Replace(_) => true,
+        };
+        if keeps_secret && settings.client_secret_ref.is_some() {
+            let message = "can't be given together with client_secret; set client_secret to null";
+            return Err(Problem::invalid("client_secret_ref", message));
+        }
+        if settings.flow == Flow::ClientCredentials && !keeps_secret && settings.client_secret_ref.is_none() {
+            return Err(Problem::invalid(
+                "client_secret",
+                "is required for the flow client_credentials",
+            ));
+        }
+        settings.check_rights(admin, Some(&self.settings))?;
+        Ok(PatchedConnection {
             settings,
             client_secret,
         })
@@ -300,14 +373,21 @@ impl ConnectionSettings {
         })
     }
 
-    fn check_rights(&self, admin: bool) -> Result<(), Problem> {
-        if admin {
-            return Ok(());
-        }
-        if self.client_secret_ref.is_some() {
+    /// What only admins may set; others may leave it as it is.
+    fn check_rights(&self, admin: bool, before: Option<&Self>) -> Result<(), Problem> {
+        let same_ref = before.is_some_and(|before| before.client_secret_ref == self.client_secret_ref);
+        if !admin && self.client_secret_ref.is_some() && !same_ref {
             return Err(Problem::forbidden("Only an admin may set client_secret_ref."));
         }
-        if self.callback == Callback::Shared {
+        // With a reference goes the place that its secret is sent to.
+        let same_place = before.is_some_and(|before| before.token_url == self.token_url);
+        if !admin && self.client_secret_ref.is_some() && !same_place {
+            return Err(Problem::forbidden(
+                "Only an admin may change token_url beside a client_secret_ref.",
+            ));
+        }
+        let same_callback = before.is_some_and(|before| before.callback == self.callback);
+        if !admin && self.callback == Callback::Shared && !same_callback {
             return Err(Problem::forbidden("Only an admin may set callback to shared."));
         }
         Ok(())
@@ -438,6 +518,86 @@ mod tests {
             let problem = parse(json!({"client_secret": null, "client_secret_ref": bad}), true).unwrap_err();
             assert_eq!(problem.errors[0].field, "client_secret_ref", "{bad}");
         }
+    }
+
+    fn stored(changes: Value) -> Connection {
+        let new = parse(changes, true).unwrap();
+        let now = Timestamp::now();
+        Connection {
+            id: ConnectionId::new(),
+            name: new.name,
+            scope: Scope::Global,
+            settings: new.settings,
+            client_secret: Some(Sealed::from_bytes(vec![1])),
+            pending_until: None,
+            connect_error: None,
+            created_at: now,
+            updated_at: now,
+            revision: 1,
+        }
+    }
+
+    fn patch(connection: &Connection, patch: Value, admin: bool) -> Result<PatchedConnection, Problem> {
+        connection.patched(
+            Map::from_json(patch).unwrap(),
+            Rules {
+                allow_http_loopback: false,
+            },
+            admin,
+        )
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_null_brings_the_default_back() {
+        let connection =
+            stored(json!({"pkce": false, "scopes": ["a"], "token_params": {"x": "1", "y": "2"}}));
+        let patched = patch(
+            &connection,
+            json!({"pkce": null, "token_params": {"x": null}}),
+            true,
+        )
+        .unwrap();
+        assert!(patched.settings.pkce);
+        assert_eq!(patched.settings.scopes, ["a"]);
+        assert_eq!(
+            patched.settings.token_params,
+            BTreeMap::from([("y".to_owned(), "2".to_owned())])
+        );
+        assert!(matches!(patched.client_secret, SecretChange::Keep));
+    }
+
+    #[test]
+    fn a_patch_is_checked_as_a_whole_connection_is() {
+        let connection = stored(json!({}));
+        let field = |change| {
+            patch(&connection, change, true).unwrap_err().errors[0]
+                .field
+                .clone()
+        };
+        assert_eq!(
+            field(json!({"token_url": "http://halo.example/token"})),
+            "token_url"
+        );
+        assert_eq!(field(json!({"name": "Other"})), "name");
+        assert_eq!(field(json!({"colour": "red"})), "colour");
+        assert_eq!(
+            field(json!({"client_secret_ref": "bifrost/connections/halo"})),
+            "client_secret_ref"
+        );
+    }
+
+    #[test]
+    fn a_user_can_not_send_a_referred_secret_elsewhere() {
+        let mut connection =
+            stored(json!({"client_secret": null, "client_secret_ref": "bifrost/connections/halo"}));
+        connection.client_secret = None;
+        assert!(patch(&connection, json!({"description": "ours"}), false).is_ok());
+        let elsewhere = patch(
+            &connection,
+            json!({"token_url": "https://evil.example/token"}),
+            false,
+        );
+        assert_eq!(elsewhere.unwrap_err().code, Code::Forbidden);
     }
 
     #[test]

@@ -80,6 +80,9 @@ pub struct Grant {
     pub refresh_at: Option<Timestamp>,
     /// When the last refresh that someone without `edit` forced took place.
     pub forced_at: Option<Timestamp>,
+    /// The connection's revision when the grant was disconnected: a client that speaks for itself may begin anew when
+    /// the connection has been edited since.
+    pub disconnected_at_revision: Option<u64>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -288,6 +291,7 @@ mod tests {
             last_refresh_at: None,
             refresh_at: None,
             forced_at: None,
+            disconnected_at_revision: None,
             created_at: at(0),
             updated_at: at(0),
         }

@@ -11,6 +11,7 @@ pub mod id;
 pub mod input;
 pub mod integration;
 pub mod mapping;
+mod merge_patch;
 pub mod name;
 pub mod organization;
 pub mod problem;

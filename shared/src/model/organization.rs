@@ -12,6 +12,9 @@ pub struct Organization {
     pub name: String,
     pub is_provider: bool,
     pub created_at: Timestamp,
+    /// Its deletion has begun: it stands no more, and what is left of it is being removed.
+    #[serde(default, skip_serializing)]
+    pub deleting_at: Option<Timestamp>,
 }
 
 impl Organization {
@@ -33,6 +36,7 @@ impl Organization {
             name: name.unwrap_or_default().trim().to_owned(),
             is_provider,
             created_at: now,
+            deleting_at: None,
         })
     }
 }

@@ -76,6 +76,8 @@ codes! {
         "Choose another name; case and the separators - _ . and space do not tell names apart.";
     EntityTaken "entity-taken" "The entity id belongs to another organization"
         "Remove the other organization's mapping first, or check the entity id.";
+    ValuesStranded "values-stranded" "Stored values have no place in the new schema"
+        "Keep the keys listed under errors as they are, or repeat with ?force=true to delete the values.";
     InUse "in-use" "It is still in use"
         "Remove what depends on it first.";
     Conflict "conflict" "Someone else changed it at the same time"
@@ -165,6 +167,12 @@ impl Problem {
             fix: fix.into(),
             ..self
         }
+    }
+
+    /// Names the fields it is about.
+    #[must_use]
+    pub fn about(self, errors: Vec<FieldError>) -> Self {
+        Self { errors, ..self }
     }
 
     #[must_use]

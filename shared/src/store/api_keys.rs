@@ -1,12 +1,13 @@
 //! API keys: found by id, listed by the scope they belong to.
 
 use super::{
-    Batch, ItemKey, Store,
+    Batch, ItemKey, Page, Store,
     item::{text, to_item},
     keys::keys_of,
+    page::Listing,
     transaction::{Condition, Refused, Transaction},
 };
-use crate::model::{ApiKeyId, Code, Problem, api_key::ApiKey};
+use crate::model::{ApiKeyId, Code, Problem, Scope, api_key::ApiKey};
 
 impl Store {
     /// Refused if the organization, or the key that makes it, is gone meanwhile.
@@ -48,5 +49,45 @@ impl Store {
             }
         }
         Ok(true)
+    }
+
+    /// A scope's keys in the order of their making. Which there are comes from an index, so that one just made can be
+    /// missing for a moment.
+    pub async fn api_keys(
+        &self,
+        home: Scope,
+        limit: i32,
+        cursor: Option<&str>,
+    ) -> Result<Page<ApiKey>, Problem> {
+        let parent = keys_of(home);
+        let listing = Listing {
+            index: Some("children"),
+            partition: ("parent", &parent),
+            sort: ("child", ""),
+        };
+        let page: Page<ItemKey> = self.list(listing, limit, cursor).await?.read()?;
+        let mut batch = Batch::default();
+        for key in &page.items {
+            batch.data(key.clone());
+        }
+        let mut found = self.read(batch).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for key in &page.items {
+            items.extend(found.take::<ApiKey>(key)?);
+        }
+        Ok(Page {
+            items,
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    /// The keys of a scope, for removing them.
+    pub async fn api_key_items(&self, home: Scope) -> Result<Vec<ItemKey>, Problem> {
+        self.children(&keys_of(home)).await
+    }
+
+    /// False if it is gone already.
+    pub async fn delete_api_key(&self, id: ApiKeyId) -> Result<bool, Problem> {
+        self.delete_if(&ItemKey::api_key(id), Condition::exists()).await
     }
 }

@@ -51,6 +51,28 @@ impl Store {
         self.list(listing, limit, cursor).await?.read()
     }
 
+    /// Writes people's edits in place of the revision they were made on; false if that is no longer the one that stands.
+    /// What machines note meanwhile (a pending sign-in, its failure) goes with an edit: it concerned what was before.
+    pub async fn update_connection(
+        &self,
+        connection: &Connection,
+        old_revision: u64,
+    ) -> Result<bool, Problem> {
+        let item = to_item(
+            &ItemKey::connection(connection.scope, &connection.name.folded()),
+            connection,
+        )?;
+        self.put_if(item, Condition::revision(connection.id, old_revision))
+            .await
+    }
+
+    /// False if the connection is not, or no longer, the one that was seen.
+    pub async fn delete_connection(&self, connection: &Connection) -> Result<bool, Problem> {
+        let key = ItemKey::connection(connection.scope, &connection.name.folded());
+        self.delete_if(&key, Condition::revision(connection.id, connection.revision))
+            .await
+    }
+
     /// Notes that a link to sign in has been given out.
     pub async fn connection_pending(&self, connection: &Connection, until: Timestamp) -> Result<(), Problem> {
         self.note(connection, "SET pending_until = :value", attribute(until)?)

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     ItemKey, Store,
     error::problem,
-    item::{from_item, to_item},
+    item::{from_item, text, to_item},
+    keys::partition,
     transaction::{Condition, Transaction},
 };
 use crate::model::{DataKeyVersion, Problem, Scope, Sealed};
@@ -51,5 +52,35 @@ impl Store {
             .set_key(Some(key.attributes()));
         let answer = request.consistent_read(true).send().await.map_err(problem)?;
         answer.item.map(from_item).transpose()
+    }
+
+    /// Deletes all data keys of a scope: what they sealed can be read no more.
+    pub async fn delete_data_keys(&self, scope: Scope) -> Result<(), Problem> {
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.data_keys)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", text(partition(scope)))
+                .consistent_read(true)
+                .limit(100)
+                .send()
+                .await
+                .map_err(problem)?;
+            let items = answer.items.unwrap_or_default();
+            if items.is_empty() {
+                return Ok(());
+            }
+            for item in items {
+                let key: ItemKey = from_item(item)?;
+                let delete = self.client.delete_item().table_name(&self.data_keys);
+                delete
+                    .set_key(Some(key.attributes()))
+                    .send()
+                    .await
+                    .map_err(problem)?;
+            }
+        }
     }
 }

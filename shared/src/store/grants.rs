@@ -324,6 +324,45 @@ impl Store {
             .collect()
     }
 
+    /// Forgets a grant exactly as it was seen: a tombstone keeps the generation under a new incarnation, so that
+    /// whatever is still on its way here for the old one finds nothing to write to. False if it moved meanwhile.
+    pub async fn disconnect_grant(
+        &self,
+        key: &ItemKey,
+        seen: &Grant,
+        connection_revision: u64,
+        now: Timestamp,
+    ) -> Result<bool, Problem> {
+        let mut condition = unchanged(Some(seen));
+        let set = [
+            ("status", attribute(GrantStatus::Disconnected)?),
+            ("new_incarnation", text(Incarnation::new().to_string())),
+            ("revision", number(connection_revision)),
+            ("now", text(now.to_string())),
+        ];
+        condition
+            .values
+            .extend(set.map(|(name, value)| (format!(":{name}"), value)));
+        let update = "SET #status = :status, incarnation = :new_incarnation, disconnected_at_revision = :revision, \
+                      updated_at = :now \
+                      REMOVE access_token, refresh_token, lease_owner, lease_until, due_shard, refresh_at, retry_at, \
+                      last_error, maybe_spent, failures, issued_at, expires_at";
+        let written = self
+            .update_grant(key, update, &condition.expression, condition.values)
+            .await?;
+        Ok(matches!(written, Written::Done(_)))
+    }
+
+    /// The keys of a connection's grants, in all scopes. From an index: a moment behind.
+    pub async fn grant_keys(&self, connection: ConnectionId) -> Result<Vec<ItemKey>, Problem> {
+        self.children(&grants_of(connection)).await
+    }
+
+    /// Removes a grant whose connection is gone, unless it has changed since it was seen.
+    pub async fn delete_grant(&self, key: &ItemKey, seen: &Grant) -> Result<bool, Problem> {
+        self.delete_if(key, unchanged(Some(seen))).await
+    }
+
     /// Takes a grant whose connection is gone out of the sweep's sight, unless it has changed since it was seen.
     pub async fn forget_due_grant(&self, key: &ItemKey, seen: &Grant) -> Result<(), Problem> {
         let condition = unchanged(Some(seen));
@@ -339,29 +378,8 @@ impl Store {
         struct Child {
             status: GrantStatus,
         }
-        let parent = grants_of(connection);
-        let mut statuses = Vec::new();
-        let mut after = None;
-        loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.data)
-                .index_name("children")
-                .key_condition_expression("parent = :parent")
-                .expression_attribute_values(":parent", text(&parent))
-                .set_exclusive_start_key(after)
-                .send()
-                .await
-                .map_err(problem)?;
-            for item in answer.items.unwrap_or_default() {
-                statuses.push(from_item::<Child>(item)?.status);
-            }
-            after = answer.last_evaluated_key;
-            if after.is_none() {
-                return Ok(statuses);
-            }
-        }
+        let children: Vec<Child> = self.children(&grants_of(connection)).await?;
+        Ok(children.into_iter().map(|child| child.status).collect())
     }
 
     async fn update_grant(

@@ -54,12 +54,43 @@ impl Store {
 
     /// False if there is such an item already.
     pub(super) async fn put_new(&self, item: Item) -> Result<bool, Problem> {
+        self.put_if(item, Condition::absent()).await
+    }
+
+    /// False if the condition does not hold.
+    pub(super) async fn put_if(&self, item: Item, condition: Condition) -> Result<bool, Problem> {
         let request = self.client.put_item().table_name(&self.data).set_item(Some(item));
-        match request
-            .condition_expression(Condition::absent().expression)
+        let request = request.condition_expression(&condition.expression);
+        let sent = request
+            .set_expression_attribute_values(condition.values())
             .send()
-            .await
-        {
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(problem(error)),
+        }
+    }
+
+    /// False if the condition does not hold.
+    pub(super) async fn delete_if(&self, key: &ItemKey, condition: Condition) -> Result<bool, Problem> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.data)
+            .set_key(Some(key.attributes()));
+        let request = request.condition_expression(&condition.expression);
+        let sent = request
+            .set_expression_attribute_values(condition.values())
+            .send()
+            .await;
+        match sent {
             Ok(_) => Ok(true),
             Err(error)
                 if error

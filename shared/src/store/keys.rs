@@ -25,6 +25,7 @@ const ORGANIZATIONS: &str = "ORGANIZATIONS";
 
 pub const INTEGRATION_PREFIX: &str = "INTEGRATION#";
 pub const CONNECTION_PREFIX: &str = "CONNECTION#";
+pub const MAPPING_PREFIX: &str = "MAPPING#";
 
 impl ItemKey {
     pub(super) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
@@ -49,7 +50,7 @@ impl ItemKey {
     pub fn mapping(organization: OrganizationId, integration: &FoldedName) -> Self {
         Self::new(
             partition(Scope::Organization(organization)),
-            format!("MAPPING#{integration}"),
+            format!("{MAPPING_PREFIX}{integration}"),
         )
     }
 
@@ -79,6 +80,15 @@ impl ItemKey {
         Some((
             scope,
             Self::new(partition(owner), format!("{CONNECTION_PREFIX}{name}")),
+        ))
+    }
+
+    /// The key of the integration that this is the key of a mapping of.
+    pub fn mapped_integration(&self) -> Option<Self> {
+        let name = self.sk.strip_prefix(MAPPING_PREFIX)?;
+        Some(Self::new(
+            partition(Scope::Global),
+            format!("{INTEGRATION_PREFIX}{name}"),
         ))
     }
 

@@ -2,13 +2,14 @@
 
 use super::{
     Batch, ItemKey, Page, Store,
-    item::{number, text, to_item},
-    keys::mappings_of,
+    item::{from_item, number, text, to_item},
+    keys::{MAPPING_PREFIX, mappings_of, partition},
     page::Listing,
     transaction::{Condition, Refused, Transaction},
 };
 use crate::model::{
-    Code, FoldedName, IntegrationId, OrganizationId, Problem, integration::Integration, mapping::Mapping,
+    Code, FoldedName, IntegrationId, OrganizationId, Problem, Scope, integration::Integration,
+    mapping::Mapping,
 };
 
 /// Who an entity id belongs to.
@@ -94,6 +95,84 @@ impl Store {
             .commit()
             .await?
             .map_err(|refused| refused.into_problem(changed()))
+    }
+
+    /// Removes a mapping as it was seen, and sets its entity id free. False if it changed meanwhile.
+    pub async fn delete_mapping(&self, integration: &FoldedName, mapping: &Mapping) -> Result<bool, Problem> {
+        let organization = mapping.organization_id;
+        let key = ItemKey::mapping(organization, integration);
+        let unchanged = Condition::revision(mapping.id, mapping.revision);
+        let mut transaction = Transaction::new(self).delete(&key, unchanged, Refused::Changed)?;
+        if let Some(entity_id) = &mapping.entity_id {
+            let entity = ItemKey::entity(mapping.integration_id, entity_id);
+            let mine = Condition::new(
+                "organization_id = :mine",
+                [(":mine", text(organization.to_string()))],
+            );
+            transaction = transaction.delete(&entity, mine, Refused::Changed)?;
+        }
+        Ok(transaction.commit().await?.is_ok())
+    }
+
+    /// Sets free the entity id of a mapping that is about to be removed, if it still is this organization's.
+    pub async fn free_entity_of(
+        &self,
+        organization: OrganizationId,
+        mapping: &ItemKey,
+    ) -> Result<(), Problem> {
+        let Some(Mapping {
+            integration_id,
+            entity_id: Some(entity_id),
+            ..
+        }) = self.get(mapping).await?
+        else {
+            return Ok(());
+        };
+        let mine = Condition::new(
+            "organization_id = :mine",
+            [(":mine", text(organization.to_string()))],
+        );
+        self.delete_if(&ItemKey::entity(integration_id, &entity_id), mine)
+            .await
+            .map(drop)
+    }
+
+    /// The integrations that an organization has mappings of.
+    pub async fn integrations_mapped_to(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Vec<Integration>, Problem> {
+        let partition = partition(Scope::Organization(organization));
+        let mut mapped: Vec<(ItemKey, IntegrationId)> = Vec::new();
+        let mut cursor = None;
+        loop {
+            let listing = Listing {
+                index: None,
+                partition: ("pk", &partition),
+                sort: ("sk", MAPPING_PREFIX),
+            };
+            let page = self.list(listing, 1000, cursor.as_deref()).await?;
+            cursor = page.next_cursor.clone();
+            for item in page.items {
+                let key: ItemKey = from_item(item.clone())?;
+                let mapping: Mapping = from_item(item)?;
+                mapped.extend(key.mapped_integration().map(|key| (key, mapping.integration_id)));
+            }
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let mut batch = Batch::default();
+        for (key, _) in &mapped {
+            batch.data(key.clone());
+        }
+        let mut found = self.read(batch).await?;
+        let mut integrations = Vec::new();
+        for (key, id) in mapped {
+            let integration: Option<Integration> = found.take(&key)?;
+            integrations.extend(integration.filter(|integration| integration.id == id));
+        }
+        Ok(integrations)
     }
 
     /// All organizations' mappings of an integration, in the order of the organizations' ids. Which there are comes

@@ -13,6 +13,9 @@ use super::{
 use crate::model::Problem;
 use serde::de::DeserializeOwned;
 
+/// How many children are read at once; they are small, and a page also ends at 1 MB.
+const CHILDREN_AT_ONCE: i32 = 1000;
+
 /// A page of a list; `next_cursor` leads to the next one.
 #[derive(Debug)]
 pub struct Page<T> {
@@ -84,6 +87,27 @@ impl Store {
             items: answer.items.unwrap_or_default(),
             next_cursor,
         })
+    }
+}
+
+impl Store {
+    /// All children of a parent, as far as the index holds them; it is a moment behind.
+    pub(super) async fn children<T: DeserializeOwned>(&self, parent: &str) -> Result<Vec<T>, Problem> {
+        let mut children = Vec::new();
+        let mut cursor = None;
+        loop {
+            let listing = Listing {
+                index: Some("children"),
+                partition: ("parent", parent),
+                sort: ("child", ""),
+            };
+            let page = self.list(listing, CHILDREN_AT_ONCE, cursor.as_deref()).await?;
+            cursor = page.next_cursor.clone();
+            children.extend(page.read()?.items);
+            if cursor.is_none() {
+                return Ok(children);
+            }
+        }
     }
 }
 

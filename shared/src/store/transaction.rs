@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
 use super::{
     ItemKey, Store,
     error::{failed_conditions, problem},
-    item::{Item, text},
+    item::{Item, number, text},
 };
 use crate::model::{Code, OrganizationId, Problem, Scope};
 
@@ -44,6 +44,37 @@ impl Condition {
     pub(super) fn absent() -> Self {
         Self {
             expression: "attribute_not_exists(pk)".to_owned(),
+            values: Item::new(),
+        }
+    }
+
+    /// The item is this very one, as people last edited it.
+    pub(super) fn revision(id: impl ToString, revision: u64) -> Self {
+        Self::new(
+            "id = :id AND revision = :revision",
+            [(":id", text(id.to_string())), (":revision", number(revision))],
+        )
+    }
+
+    /// For a request: DynamoDB refuses an empty map of values.
+    pub(super) fn values(&self) -> Option<Item> {
+        (!self.values.is_empty()).then(|| self.values.clone())
+    }
+
+    /// There is such an organization, and its deletion has not begun.
+    fn stands() -> Self {
+        let expression = "attribute_exists(pk) AND attribute_not_exists(deleting_at)".to_owned();
+        Self {
+            expression,
+            values: Item::new(),
+        }
+    }
+
+    /// Holds for an item that is there and for one that is not.
+    pub(super) fn always() -> Self {
+        let expression = "attribute_exists(pk) OR attribute_not_exists(pk)".to_owned();
+        Self {
+            expression,
             values: Item::new(),
         }
     }
@@ -98,7 +129,7 @@ impl<'a> Transaction<'a> {
     pub(super) fn in_organization(self, id: OrganizationId) -> Result<Self, Problem> {
         self.check(
             &ItemKey::organization(id),
-            Condition::exists(),
+            Condition::stands(),
             Refused::OrganizationGone,
         )
     }
@@ -112,8 +143,8 @@ impl<'a> Transaction<'a> {
         let check = ConditionCheck::builder()
             .table_name(&self.store.data)
             .set_key(Some(key.attributes()))
-            .condition_expression(condition.expression)
-            .set_expression_attribute_values(values(condition.values))
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_values(condition.values())
             .build()
             .map_err(Problem::internal)?;
         self.writes
@@ -142,8 +173,8 @@ impl<'a> Transaction<'a> {
         let put = Put::builder()
             .table_name(table)
             .set_item(Some(item))
-            .condition_expression(condition.expression)
-            .set_expression_attribute_values(values(condition.values))
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_values(condition.values())
             .return_values_on_condition_check_failure(OnFailure::None)
             .build()
             .map_err(Problem::internal)?;
@@ -164,8 +195,8 @@ impl<'a> Transaction<'a> {
             .table_name(&self.store.data)
             .set_key(Some(key.attributes()))
             .update_expression(update)
-            .condition_expression(condition.expression)
-            .set_expression_attribute_values(values(condition.values))
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_values(condition.values())
             .build()
             .map_err(Problem::internal)?;
         self.writes
@@ -183,8 +214,8 @@ impl<'a> Transaction<'a> {
         let delete = aws_sdk_dynamodb::types::Delete::builder()
             .table_name(&self.store.data)
             .set_key(Some(key.attributes()))
-            .condition_expression(condition.expression)
-            .set_expression_attribute_values(values(condition.values))
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_values(condition.values())
             .build()
             .map_err(Problem::internal)?;
         self.writes
@@ -229,9 +260,4 @@ impl Refused {
             Self::Changed => changed,
         }
     }
-}
-
-// DynamoDB refuses an empty map of values.
-fn values(values: Item) -> Option<Item> {
-    (!values.is_empty()).then_some(values)
 }

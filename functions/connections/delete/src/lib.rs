@@ -1,0 +1,17 @@
+//! `DELETE /connections/{name}`: deletes one of a scope's connections and its grants. Who may edit there.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::{Problem, access::Verb},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let scope = request.scope()?;
+    request.caller()?.require(Verb::Edit, scope)?;
+    let (name, if_match) = (request.name("connection")?, request.if_match()?);
+    bifrost.delete_connection(scope, &name, if_match, request.flag("force")?).await?;
+    Ok(answer::no_content())
+}

@@ -1,0 +1,19 @@
+//! `PATCH /connections/{name}`: changes one of a scope's connections by merge patch. Who may edit there.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::{Problem, access::Verb},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let (caller, scope) = (request.caller()?, request.scope()?);
+    caller.require(Verb::Edit, scope)?;
+    let (name, if_match) = (request.name("connection")?, request.if_match()?);
+    let public_url = request.public_url();
+    let patch = request.json()?;
+    let connection = bifrost.update_connection(caller, scope, &name, &patch, if_match, public_url).await?;
+    answer::with_etag(answer::ok(&connection), connection.revision)
+}

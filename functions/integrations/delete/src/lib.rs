@@ -1,0 +1,16 @@
+//! `DELETE /integrations/{name}`: deletes an integration and its mappings. Admins only.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::{Problem},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    request.caller()?.require_admin()?;
+    let (name, if_match) = (request.name("integration")?, request.if_match()?);
+    bifrost.delete_integration(&name, if_match, request.deadline()).await?;
+    Ok(answer::no_content())
+}

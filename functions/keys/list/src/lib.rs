@@ -1,0 +1,15 @@
+//! `GET /keys`: lists a scope's keys. Admins; a user those for role workflow in its own organization.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::{Problem},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let (caller, scope) = (request.caller()?, request.scope()?);
+    let (limit, cursor) = request.page()?;
+    answer::page(bifrost.api_keys(caller, scope, limit, cursor).await?)
+}

@@ -1,0 +1,14 @@
+//! `DELETE /keys/{id}`: revokes a key and those it made. Admins; a user those for role workflow in its own organization.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::{Problem},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    bifrost.revoke_api_key(request.caller()?, request.api_key()?).await?;
+    Ok(answer::no_content())
+}

@@ -1,0 +1,16 @@
+//! `DELETE /integrations/{name}/mappings/{organization_id}`: deletes a mapping. Provider callers only.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::{Problem},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let caller = request.caller()?;
+    let (name, organization) = (request.name("integration")?, request.organization()?);
+    bifrost.delete_mapping(caller, &name, organization, request.if_match()?).await?;
+    Ok(answer::no_content())
+}

@@ -1,0 +1,17 @@
+//! `POST /integrations/{name}/mappings/import`: writes 1 to 500 mappings, each on its own. Admins only.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::{Problem},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let caller = request.caller()?;
+    caller.require_admin()?;
+    let name = request.name("integration")?;
+    let imported = bifrost.import_mappings(caller, &name, request.json()?, request.deadline()).await?;
+    answer::ok(&imported)
+}

@@ -1,0 +1,15 @@
+//! `DELETE /organizations/{id}`: deletes an organization and all that is its own. Admins only.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer},
+    model::{Problem},
+};
+
+pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    request.caller()?.require_admin()?;
+    bifrost.delete_organization(request.organization_itself()?, request.deadline()).await?;
+    Ok(answer::no_content())
+}

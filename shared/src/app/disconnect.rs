@@ -1,0 +1,79 @@
+//! Forgetting a grant: here at once, then at the provider (RFC 7009).
+
+use serde::Serialize;
+
+use super::Bifrost;
+use crate::{
+    model::{
+        GrantId, Name, OrganizationId, Problem, Scope, Timestamp,
+        access::{Caller, Verb},
+        connection::Connection,
+        grant::Grant,
+    },
+    store::ItemKey,
+};
+
+/// How often a grant that others keep changing is read again; each time one refresh got in between.
+const ATTEMPTS: usize = 10;
+
+/// What became of a grant.
+#[derive(Debug, Serialize)]
+pub struct Disconnected {
+    pub connection_name: Name,
+    pub grant_id: GrantId,
+    /// Always `not_connected`: a provider that refuses does not keep the grant here.
+    pub status: &'static str,
+    /// Whether the provider revoked the token; null if it has no revocation endpoint.
+    pub revoked: Option<bool>,
+}
+
+impl Bifrost {
+    /// Forgets the scope's own grant on its connection, or with `organization` that organization's own grant on a
+    /// global one.
+    pub async fn disconnect(
+        &self,
+        caller: &Caller,
+        scope: Option<&str>,
+        name: &Name,
+        organization: Option<OrganizationId>,
+    ) -> Result<Disconnected, Problem> {
+        let asked = caller.scope(scope)?;
+        let (owner, grant_scope) = match organization {
+            None => (asked, asked),
+            Some(id) => (Scope::Global, caller.scope(Some(&id.to_string()))?),
+        };
+        caller.require(Verb::Connect, grant_scope)?;
+        let connection = self.store.connection(owner, &name.folded()).await?;
+        let connection = connection.ok_or_else(|| Problem::not_found("connection", name))?;
+        let key = ItemKey::grant(grant_scope, owner, &connection.name.folded());
+        let grant = self.forget_grant(&connection, &key).await?;
+        let revoked = self.revoke_grant(&connection, grant_scope, &key, &grant).await;
+        tracing::info!(connection = %connection.id, scope = %grant_scope, ?revoked, "disconnected");
+        Ok(Disconnected {
+            connection_name: connection.name,
+            grant_id: grant.id,
+            status: "not_connected",
+            revoked,
+        })
+    }
+
+    /// Leaves a tombstone, and returns what stood there.
+    async fn forget_grant(&self, connection: &Connection, key: &ItemKey) -> Result<Grant, Problem> {
+        for _ in 0..ATTEMPTS {
+            let grant = self.store.grant(key).await?;
+            let grant =
+                grant.filter(|grant| grant.connection_id == connection.id && grant.status.is_connected());
+            let grant =
+                grant.ok_or_else(|| Problem::not_found("grant", format!("on {}", connection.name)))?;
+            let now = Timestamp::now();
+            if self
+                .store
+                .disconnect_grant(key, &grant, connection.revision, now)
+                .await?
+            {
+                return Ok(grant);
+            }
+        }
+        Err(Problem::unavailable("a grant keeps changing"))
+    }
+}

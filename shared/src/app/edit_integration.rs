@@ -1,0 +1,188 @@
+//! Listing, changing and deleting integrations.
+
+use serde_json::{Map, Value};
+
+use super::{Bifrost, Deadline, integrations::IntegrationView};
+use crate::{
+    model::{Code, FieldError, Name, Problem, Scope, Timestamp, integration::Integration, mapping::Mapping},
+    store::{ItemKey, Page},
+};
+
+/// How often an edit without `If-Match` is made anew on what another has just written.
+const ATTEMPTS: usize = 10;
+
+impl Bifrost {
+    pub async fn integrations(
+        &self,
+        limit: i32,
+        cursor: Option<&str>,
+    ) -> Result<Page<IntegrationView>, Problem> {
+        Ok(self
+            .store
+            .integrations(limit, cursor)
+            .await?
+            .map(IntegrationView::from))
+    }
+
+    /// RFC 7396 merge patch. A schema that leaves organizations' values without a place is refused with the list of
+    /// them; `force` lets go of the values.
+    pub async fn update_integration(
+        &self,
+        name: &Name,
+        patch: &Map<String, Value>,
+        if_match: Option<u64>,
+        force: bool,
+    ) -> Result<IntegrationView, Problem> {
+        for _ in 0..ATTEMPTS {
+            let old = self.integration_at(name, if_match).await?;
+            let new = self.edited_integration(&old, patch.clone(), force).await?;
+            if new.config_schema != old.config_schema {
+                self.settle_stranded(&new, force).await?;
+            }
+            if self.store.update_integration(&new, old.revision).await? {
+                return Ok(new.into());
+            }
+        }
+        Err(Problem::new(
+            Code::Conflict,
+            format!("The integration {name} keeps being changed by others."),
+        ))
+    }
+
+    async fn edited_integration(
+        &self,
+        old: &Integration,
+        patch: Map<String, Value>,
+        force: bool,
+    ) -> Result<Integration, Problem> {
+        let new = old.patched(patch, force)?;
+        let item = ItemKey::integration(&old.name.folded());
+        let defaults = self
+            .seal_config(Scope::Global, &item, new.defaults, Some(&old.defaults))
+            .await?;
+        Ok(Integration {
+            description: new.description,
+            entity_id_name: new.entity_id_name,
+            default_entity_id: new.default_entity_id,
+            config_schema: new.config_schema,
+            defaults,
+            connection: new.connection,
+            updated_at: Timestamp::now(),
+            revision: old.revision + 1,
+            ..old.clone()
+        })
+    }
+
+    /// Finds what organizations have stored that the new schema has no place for.
+    async fn settle_stranded(&self, integration: &Integration, force: bool) -> Result<(), Problem> {
+        let mut errors = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self
+                .store
+                .mappings(integration.id, 200, cursor.as_deref())
+                .await?;
+            for mapping in page.items {
+                let stranded = integration.config_schema.stranded(&mapping.config);
+                if stranded.is_empty() {
+                    continue;
+                }
+                if force {
+                    self.drop_values(integration, mapping, &stranded).await?;
+                } else {
+                    let message = format!("the organization {} has stored it", mapping.organization_id);
+                    errors.extend(
+                        stranded
+                            .iter()
+                            .map(|key| FieldError::new(&format!("config.{key}"), message.clone())),
+                    );
+                }
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        if errors.is_empty() {
+            return Ok(());
+        }
+        let detail = format!(
+            "The new config_schema has no place for {} stored values.",
+            errors.len()
+        );
+        Err(Problem::new(Code::ValuesStranded, detail).about(errors))
+    }
+
+    async fn drop_values(
+        &self,
+        integration: &Integration,
+        mapping: Mapping,
+        keys: &[String],
+    ) -> Result<(), Problem> {
+        let config = mapping.config.clone().without(keys);
+        let new = Mapping {
+            config,
+            updated_at: Timestamp::now(),
+            revision: mapping.revision + 1,
+            ..mapping.clone()
+        };
+        self.store
+            .put_mapping(&integration.name.folded(), &new, Some(&mapping))
+            .await
+    }
+
+    /// Gone at once, its name free; then its mappings go, and the grants that nothing needs any more. What a crash
+    /// leaves behind belongs to an integration that is no more, and is ignored.
+    pub async fn delete_integration(
+        &self,
+        name: &Name,
+        if_match: Option<u64>,
+        deadline: Deadline,
+    ) -> Result<(), Problem> {
+        let integration = self.integration_at(name, if_match).await?;
+        if !self.store.delete_integration(&integration).await? {
+            let stale = if if_match.is_some() {
+                Code::StaleRevision
+            } else {
+                Code::Conflict
+            };
+            return Err(Problem::new(
+                stale,
+                format!("The integration {name} was changed meanwhile."),
+            ));
+        }
+        let mut cursor = None;
+        loop {
+            let page = self
+                .store
+                .mappings(integration.id, 200, cursor.as_deref())
+                .await?;
+            for mapping in &page.items {
+                if deadline.remaining().as_secs() < 2 {
+                    tracing::warn!(integration = %integration.id, "mappings of a deleted integration are left behind");
+                    return Ok(());
+                }
+                self.store
+                    .delete_mapping(&integration.name.folded(), mapping)
+                    .await?;
+                self.release_grant(mapping.organization_id, integration.connection_name())
+                    .await;
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn integration_at(&self, name: &Name, if_match: Option<u64>) -> Result<Integration, Problem> {
+        let integration = self.integration(name).await?;
+        if if_match.is_some_and(|revision| revision != integration.revision) {
+            return Err(Problem::new(
+                Code::StaleRevision,
+                format!("The integration {name} has changed since."),
+            ));
+        }
+        Ok(integration)
+    }
+}

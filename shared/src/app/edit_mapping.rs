@@ -1,0 +1,177 @@
+//! Deleting mappings, and writing many at once.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Bifrost, Deadline, mappings::Put};
+use crate::{
+    model::{Code, Name, OrganizationId, Problem, Scope, Timestamp, access::Caller, input::Input},
+    store::ItemKey,
+};
+
+/// The most rows of one import.
+const MAX_ROWS: usize = 500;
+
+/// What became of an import, row by row in the order they came.
+#[derive(Debug, Serialize)]
+pub struct Imported {
+    pub created: usize,
+    pub updated: usize,
+    pub failed: usize,
+    pub rows: Vec<ImportedRow>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ImportedRow {
+    pub organization_id: Option<OrganizationId>,
+    /// `created`, `updated` or `error`.
+    pub result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Bifrost {
+    pub async fn delete_mapping(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        organization: OrganizationId,
+        if_match: Option<u64>,
+    ) -> Result<(), Problem> {
+        caller.scope(Some(&organization.to_string()))?;
+        if !caller.is_provider {
+            return Err(Problem::forbidden("Only the provider removes mappings."));
+        }
+        let integration = self.integration(name).await?;
+        let mapping = self.store.mapping(&integration, organization).await?;
+        let missing = || Problem::not_found("mapping", format!("of {organization} on {name}"));
+        let mapping = mapping.ok_or_else(missing)?;
+        if if_match.is_some_and(|revision| revision != mapping.revision) {
+            return Err(Problem::new(
+                Code::StaleRevision,
+                "The mapping has changed since.",
+            ));
+        }
+        if !self
+            .store
+            .delete_mapping(&integration.name.folded(), &mapping)
+            .await?
+        {
+            return Err(Problem::new(Code::Conflict, "The mapping was changed meanwhile."));
+        }
+        self.release_grant(organization, integration.connection_name())
+            .await;
+        Ok(())
+    }
+
+    /// Each row is a mapping of its own: one that is wrong leaves the others alone, and importing the same again
+    /// changes nothing more.
+    pub async fn import_mappings(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        body: Map<String, Value>,
+        deadline: Deadline,
+    ) -> Result<Imported, Problem> {
+        let mut input = Input::new(body);
+        let rows: Vec<Map<String, Value>> = input.required("mappings").unwrap_or_default();
+        if rows.is_empty() || rows.len() > MAX_ROWS {
+            input.wrong("mappings", format!("must hold 1 to {MAX_ROWS} rows"));
+        }
+        input.finish()?;
+        self.integration(name).await?;
+        let mut imported = Imported {
+            created: 0,
+            updated: 0,
+            failed: 0,
+            rows: Vec::with_capacity(rows.len()),
+        };
+        for row in rows {
+            let row = self.import_row(caller, name, row, deadline).await;
+            match row.result {
+                "created" => imported.created += 1,
+                "updated" => imported.updated += 1,
+                _ => imported.failed += 1,
+            }
+            imported.rows.push(row);
+        }
+        Ok(imported)
+    }
+
+    async fn import_row(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        mut row: Map<String, Value>,
+        deadline: Deadline,
+    ) -> ImportedRow {
+        let organization = row.remove("organization_id");
+        let organization: Option<OrganizationId> = organization.and_then(|id| id.as_str()?.parse().ok());
+        let written =
+            match organization {
+                None => Err(Problem::invalid("organization_id", "must be a UUID")),
+                Some(_) if deadline.remaining().as_secs() < 3 => Err(Problem::unavailable("no time left")
+                    .fix("Import the same rows again: those done stay done.")),
+                Some(id) => self.put_mapping(caller, name, id, row, None).await,
+            };
+        let (result, problem) = match written {
+            Ok(Put::Created(_)) => ("created", None),
+            Ok(Put::Replaced(_)) => ("updated", None),
+            Err(problem) => ("error", Some(problem)),
+        };
+        let code = problem.as_ref().map(|problem| problem.code.as_str());
+        ImportedRow {
+            organization_id: organization,
+            result,
+            code,
+            detail: problem.map(|problem| problem.detail),
+        }
+    }
+
+    /// An organization's own grant on a global connection stays while a mapping of its needs it; then it is forgotten
+    /// here and revoked at the provider. Best effort: nobody waits for it.
+    pub(super) async fn release_grant(&self, organization: OrganizationId, connection: &Name) {
+        if let Err(problem) = self.try_release_grant(organization, connection).await {
+            let cause = problem.cause_chain();
+            tracing::warn!(organization = %organization, code = %problem.code, cause, "a grant that nothing needs stays");
+        }
+    }
+
+    async fn try_release_grant(
+        &self,
+        organization: OrganizationId,
+        connection: &Name,
+    ) -> Result<(), Problem> {
+        let scope = Scope::Organization(organization);
+        let folded = connection.folded();
+        let key = ItemKey::grant(scope, Scope::Global, &folded);
+        let Some(grant) = self
+            .store
+            .grant(&key)
+            .await?
+            .filter(|grant| grant.status.is_connected())
+        else {
+            return Ok(());
+        };
+        let Some(connection) = self.store.connection(Scope::Global, &folded).await? else {
+            return Ok(());
+        };
+        let still_used = self.store.integrations_mapped_to(organization).await?;
+        if still_used
+            .iter()
+            .any(|integration| integration.connection_name().folded() == folded)
+        {
+            return Ok(());
+        }
+        if self
+            .store
+            .disconnect_grant(&key, &grant, connection.revision, Timestamp::now())
+            .await?
+        {
+            self.revoke_grant(&connection, scope, &key, &grant).await;
+        }
+        Ok(())
+    }
+}
