@@ -50,27 +50,28 @@ impl RunningStack {
         built_once(&workspace).await;
         let return_to = ("ReturnToOrigins".to_owned(), RETURN_TO_ORIGIN.to_owned());
         let parameters = BTreeMap::from([return_to]);
-        Self::run(Options {
+        let options = Options {
             build: Build::None,
             data,
             parameters,
             ..Options::for_test(workspace)
-        })
-        .await
+        };
+        Self::run(options).await.unwrap()
     }
 
-    async fn run(options: Options) -> Self {
+    async fn run(options: Options) -> Result<Self, String> {
         // To see what the functions say while a test runs, at the price of the tests that search the logs.
-        let log = if std::env::var_os("BIFROST_TEST_LOG").is_some() {
-            LogSink::Stderr
-        } else {
-            options.log
-        };
-        let options = Options { log, ..options };
-        let started = RUNTIME.spawn(Stack::start(options)).await.unwrap();
-        Self {
-            stack: Arc::new(started.unwrap_or_else(|error| panic!("the stack does not start: {error}"))),
-        }
+        let to_stderr = std::env::var_os("BIFROST_TEST_LOG").is_some();
+        let log = if to_stderr { LogSink::Stderr } else { options.log };
+        let started = RUNTIME
+            .spawn(Stack::start(Options { log, ..options }))
+            .await
+            .unwrap();
+        started
+            .map(|stack| Self {
+                stack: Arc::new(stack),
+            })
+            .map_err(|error| error.to_string())
     }
 
     pub fn url(&self) -> &str {
@@ -84,6 +85,11 @@ impl RunningStack {
     /// Everything that the runner and the functions have written so far.
     pub fn logs(&self) -> String {
         self.stack.logs().join("\n")
+    }
+
+    /// The calls that a function, named by package, has made to AWS so far.
+    pub fn calls_by(&self, function: &str) -> BTreeMap<String, u64> {
+        self.stack.calls_by(function)
     }
 
     pub(crate) async fn sweep(&self) -> Value {
@@ -103,16 +109,17 @@ impl RunningStack {
     }
 }
 
-/// Builds the functions, unless a test of this process has done so before.
+/// Builds the functions, unless a test of this process has tried so before.
 async fn built_once(workspace: &Path) {
-    static BUILT: OnceCell<()> = OnceCell::const_new();
+    static BUILT: OnceCell<Result<(), String>> = OnceCell::const_new();
     let build = async || {
         // Starting a stack is what builds; this one has done its work by then.
         let options = Options {
             build: Build::Debug,
             ..Options::for_test(workspace.to_owned())
         };
-        RunningStack::run(options).await.kill().await;
+        RunningStack::run(options).await?.kill().await;
+        Ok(())
     };
-    BUILT.get_or_init(build).await;
+    BUILT.get_or_init(build).await.as_ref().unwrap();
 }

@@ -126,6 +126,86 @@ async fn an_answer_that_takes_twelve_seconds_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_after_the_gateway_gave_up_is_kept() {
+    let app = TestApp::shared().await;
+    let provider = brief(2).await;
+    let connection = app.connected(&provider).await;
+    pause(2_100).await;
+    provider
+        .control()
+        .set_access_token_lifetime(Duration::from_secs(3600));
+    provider.control().delay_token(Duration::from_secs(35));
+    let second = async {
+        pause(2_000).await;
+        app.token(&connection).await
+    };
+    let (first, second) = tokio::join!(app.token(&connection), second);
+    first.gateway(503, "Service Unavailable");
+    assert!(second.headers.contains_key("retry-after"), "{}", second.text);
+    second.problem(503, "refresh-in-progress");
+    pause(7_000).await;
+    assert_eq!(app.token(&connection).await.expect(200)["generation"], 2);
+    assert_eq!(provider.control().token_request_count("refresh_token"), 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_followed_by_one_more_try_that_may_end_the_grant_in_plain_words() {
+    let app = TestApp::shared().await;
+    let provider = brief(2).await;
+    let connection = app.connected(&provider).await;
+    pause(2_100).await;
+    provider.control().fail_next_token(Fault::DropAnswer);
+    app.token(&connection).await.problem(409, "provider-unavailable");
+    app.token(&connection).await.problem(409, "provider-unavailable");
+    assert_eq!(
+        provider.control().token_request_count("refresh_token"),
+        1,
+        "the next try waits its turn"
+    );
+    pause(15_500).await;
+    let ended = app.token(&connection).await.problem(409, "reauthorize");
+    assert!(ended["detail"].as_str().unwrap().contains("spent"), "{ended}");
+    app.token(&connection).await.problem(409, "reauthorize");
+    assert_eq!(provider.control().token_request_count("refresh_token"), 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_for_a_pause_gets_it() {
+    let app = TestApp::shared().await;
+    let provider = brief(2).await;
+    let connection = app.connected(&provider).await;
+    pause(2_100).await;
+    let headers = vec![("retry-after".to_owned(), "600".to_owned())];
+    provider.control().fail_next_token(Fault::Answer {
+        status: 429,
+        headers,
+        body: String::new(),
+    });
+    for _ in 0..2 {
+        let answer = app.token(&connection).await;
+        let pause: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((590..=600).contains(&pause), "{pause}");
+        answer.problem(409, "provider-unavailable");
+    }
+    assert_eq!(provider.control().token_request_count("refresh_token"), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_is_no_longer_welcome_is_told_apart_from_a_dead_grant() {
+    let app = TestApp::shared().await;
+    let provider = brief(2).await;
+    let connection = app.connected(&provider).await;
+    provider
+        .control()
+        .set_client_secret(&provider.client_id, "another");
+    pause(2_100).await;
+    app.token(&connection).await.problem(409, "client-rejected");
+    let shown = app.show(&connection).await;
+    assert_eq!(shown["last_error"]["code"], "invalid_client");
+    assert_ne!(shown["status"], "reauthorize");
+}
+
+#[tokio::test]
 async fn a_rotating_grant_lives_on_through_many_generations() {
     let app = TestApp::shared().await;
     let provider = brief(2).await;

@@ -336,3 +336,40 @@ async fn placeholders_arrive_filled_in_and_an_unresolved_one_is_named() {
         "{unmapped}"
     );
 }
+
+#[tokio::test]
+async fn a_warm_resolve_costs_one_read() {
+    let app = TestApp::alone().await;
+    let provider = TestProvider::start().await;
+    let acme = app.organization("Acme").await;
+    let schema = json!([{"key": "api_key", "type": "secret"}]);
+    let name = app
+        .integration(
+            "Halo",
+            json!({"config_schema": schema, "defaults": {"api_key": "sk-default"}}),
+        )
+        .await;
+    app.map(
+        &name,
+        &acme,
+        json!({"entity_id": "42", "config": {"api_key": "sk-acme"}}),
+    )
+    .await;
+    let connection = app.connection(&name, "global", &provider, json!({})).await;
+    app.connect_in_browser(&connection).await;
+    app.connect_for(&connection, &acme).await;
+    let workflow = app.key(Role::Workflow, &acme).await;
+    let calls = async || {
+        app.resolve(&workflow, &name, &acme.id).await;
+        app.stack().calls_by("integrations-resolve")
+    };
+    let cold = calls().await;
+    let warm = calls().await;
+    let cost = |call: &str| warm.get(call).unwrap_or(&0) - cold.get(call).unwrap_or(&0);
+    let costs: Vec<(&str, u64)> = warm
+        .keys()
+        .map(|call| (call.as_str(), cost(call)))
+        .filter(|(_, n)| *n > 0)
+        .collect();
+    assert_eq!(costs, [("DynamoDB.BatchGetItem", 1)]);
+}
