@@ -104,3 +104,27 @@ async fn what_is_minted_on_demand_is_not_swept() {
     pause(2_500).await;
     assert_eq!(counts(&app.sweep().await), [0, 0, 0, 0, 0]);
 }
+
+#[tokio::test]
+async fn sweeps_that_overlap_spend_every_token_once() {
+    let app = TestApp::alone().await;
+    let provider = brief().await;
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        connections.push(app.connected(&provider).await);
+    }
+    pause(2_500).await;
+    provider
+        .control()
+        .set_access_token_lifetime(Duration::from_secs(3600));
+    provider.control().delay_token(Duration::from_millis(500));
+    let reports = tokio::join!(app.sweep(), app.sweep(), app.sweep());
+    for report in [&reports.0, &reports.1, &reports.2] {
+        let [due, refreshed, failed, skipped, remaining] = counts(report);
+        assert_eq!((due, failed, remaining), (refreshed + skipped, 0, 0), "{report}");
+    }
+    assert_eq!(provider.control().token_request_count("refresh_token"), 3);
+    for connection in &connections {
+        assert_eq!(app.token(connection).await.expect(200)["generation"], 2);
+    }
+}

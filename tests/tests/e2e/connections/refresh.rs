@@ -140,3 +140,40 @@ async fn only_the_fields_of_a_refresh_are_taken() {
         "another grant's generation was refused"
     );
 }
+
+#[tokio::test]
+async fn a_refresh_that_ends_after_a_reconnect_changes_nothing_and_is_revoked() {
+    let app = TestApp::shared().await;
+    let provider = TestProvider::with(|options| options.access_token_lifetime = Duration::from_secs(2)).await;
+    let connection = app.connected(&provider).await;
+    pause(2_100).await;
+    provider
+        .control()
+        .set_access_token_lifetime(Duration::from_secs(3600));
+    provider.control().delay_token(Duration::from_secs(4));
+    let reconnect = async {
+        while provider.control().token_request_count("refresh_token") == 0 {
+            pause(50).await;
+        }
+        provider.control().delay_token(Duration::ZERO);
+        app.connect_in_browser(&connection).await;
+        app.token(&connection).await.expect(200)
+    };
+    let (late, new) = tokio::join!(app.token(&connection), reconnect);
+    assert_eq!(new["generation"], 2);
+    assert_eq!(late.expect(200)["access_token"], new["access_token"]);
+    let after = app.token(&connection).await.expect(200);
+    assert_eq!(
+        (&after["access_token"], &after["generation"]),
+        (&new["access_token"], &new["generation"])
+    );
+    assert_eq!(
+        provider.control().revocation_count(),
+        1,
+        "what the late answer brought"
+    );
+    assert_eq!(
+        provider.me(&after["access_token"]).await["user"],
+        "ada@example.com"
+    );
+}

@@ -2,6 +2,7 @@ use bifrost_local::provider::{Fault, RefreshTokens};
 use bifrost_tests::{
     Browser, Connection, SLIPPED_TOKEN, TestApp, TestProvider, allow, confirm, deny, sign_in,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -347,4 +348,41 @@ async fn an_organizations_connection_comes_back_to_its_own_address() {
     let page = sign_in(&mut Browser::new(), &app.connect_url(&connection).await).await;
     assert_eq!(page.status, 200, "{}", page.text);
     assert!(app.show(&connection).await["expires_at"] != Value::Null);
+}
+
+#[tokio::test]
+async fn a_sign_in_to_a_connection_that_changed_meanwhile_exchanges_nothing() {
+    let app = TestApp::shared().await;
+    let provider = TestProvider::start().await;
+    let connection = new_connection(&app, &provider).await;
+    let (mut browser, callback) = before_callback(&app, &connection).await;
+    let elsewhere = json!({"token_url": provider.url("/elsewhere/token")}).to_string();
+    app.root()
+        .send(Method::PATCH, &connection.path(""), Some(elsewhere))
+        .await
+        .expect(200);
+    browser.open(callback.as_str()).await.refuses();
+    assert_eq!(exchanges(&provider), 0);
+}
+
+#[tokio::test]
+async fn a_name_used_again_adopts_neither_the_grant_nor_the_sign_in_of_its_predecessor() {
+    let app = TestApp::shared().await;
+    let provider = TestProvider::start().await;
+    let connection = app.connected(&provider).await;
+    let (mut browser, callback) = before_callback(&app, &connection).await;
+    let exchanged = exchanges(&provider);
+    app.root()
+        .delete(&format!("{}&force=true", connection.path("")))
+        .await
+        .expect(204);
+    app.token(&connection).await.problem(404, "not-found");
+    let successor = app
+        .connection(&connection.name, "global", &provider, json!({}))
+        .await;
+    assert_eq!(app.show(&successor).await["status"], "not_connected");
+    app.token(&successor).await.problem(409, "not-connected");
+    browser.open(callback.as_str()).await.refuses();
+    assert_eq!(exchanges(&provider), exchanged);
+    app.token(&successor).await.problem(409, "not-connected");
 }
