@@ -23,7 +23,8 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::tls;
 
-/// One attempt of a call; the SDK makes three. DynamoDB answers in milliseconds, so a second means a lost packet.
+/// One attempt of a call; the SDK makes three. DynamoDB answers in milliseconds, so this much means a lost packet or a
+/// table in trouble.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 

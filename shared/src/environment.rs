@@ -26,19 +26,21 @@ pub struct Environment {
 impl Environment {
     pub fn read() -> Self {
         let text = |name: &str| env::var(name).unwrap_or_default();
-        let public_url = text("BIFROST_PUBLIC_URL").trim_end_matches('/').to_owned();
         let origins = text("BIFROST_RETURN_TO_ORIGINS");
-        let origins = origins
-            .split(',')
-            .map(|origin| origin.trim().trim_end_matches('/').to_owned());
         Self {
             data_table: text("BIFROST_DATA_TABLE"),
             data_keys_table: text("BIFROST_DATA_KEYS_TABLE"),
             kms_key: text("BIFROST_KMS_KEY"),
             root_key_secret: text("BIFROST_ROOT_KEY_SECRET"),
-            public_url: (!public_url.is_empty()).then_some(public_url),
-            return_to_origins: origins.filter(|origin| !origin.is_empty()).collect(),
+            public_url: origin(&text("BIFROST_PUBLIC_URL")),
+            return_to_origins: origins.split(',').filter_map(origin).collect(),
             local: text("BIFROST_LOCAL") == "1",
         }
     }
+}
+
+/// An origin as browsers write it: lower case, without the scheme's own port, without a slash at the end.
+fn origin(text: &str) -> Option<String> {
+    let url = url::Url::parse(text.trim()).ok()?;
+    Some(url.origin().ascii_serialization())
 }

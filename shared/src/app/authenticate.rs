@@ -33,6 +33,8 @@ impl Bifrost {
         let is_provider = match key.home {
             Scope::Global => true,
             Scope::Organization(id) => match self.store.organization(id).await? {
+                // A key of an organization that had this id before is nobody's.
+                Some(organization) if organization.created_at > key.created_at => return Ok(None),
                 Some(organization) => organization.is_provider,
                 None => return Ok(None),
             },

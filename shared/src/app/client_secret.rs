@@ -6,6 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_sdk_secretsmanager::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::get_secret_value::GetSecretValueError,
+};
+
 use super::Bifrost;
 use crate::{
     model::{
@@ -48,18 +53,9 @@ impl Secrets {
             .secret_id(id)
             .send()
             .await
-            .map_err(|error| {
-                let missing = error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_resource_not_found_exception());
-                match missing {
-                    true => Problem::new(Code::SecretUnavailable, format!("There is no secret {id}."))
-                        .caused_by(error),
-                    false => Problem::unavailable(error),
-                }
-            })?;
-        let empty = || Problem::new(Code::SecretUnavailable, format!("The secret {id} holds no text."));
-        let secret = Secret::from(answer.secret_string.ok_or_else(empty)?);
+            .map_err(secret_problem)?;
+        let unusable = || Problem::new(Code::SecretUnavailable, "The referred secret holds no text.");
+        let secret = Secret::from(answer.secret_string.ok_or_else(unusable)?);
         self.memory()
             .insert(id.to_owned(), (secret.clone(), Instant::now()));
         Ok(secret)
@@ -92,5 +88,19 @@ impl Bifrost {
             .open(connection.scope, &item, CLIENT_SECRET, sealed)
             .await
             .map(Some)
+    }
+}
+
+/// What is not there, or not ours to read, will not come by itself. The secret's name is for the log: whoever asks for a
+/// token need not know it.
+fn secret_problem<R>(error: SdkError<GetSecretValueError, R>) -> Problem
+where
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        Some("ResourceNotFoundException" | "AccessDeniedException" | "InvalidRequestException") => {
+            Problem::new(Code::SecretUnavailable, "The referred secret can't be read.").caused_by(error)
+        }
+        _ => Problem::unavailable(error),
     }
 }

@@ -5,25 +5,25 @@
 //! it is the same browser as the one before: a mail scanner that opens links, a forwarded link or a stolen redirect does
 //! nothing by itself.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use ring::digest;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
     Bifrost, Deadline,
     lookup::{Along, fill, needed_values, url_values},
-    refresh::{registration, sealed_tokens},
+    refresh::{EXCHANGE_BUDGET, registration, sealed_tokens},
 };
 use crate::{
     model::{
-        Code, FoldedName, GrantId, Incarnation, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
+        Code, Exposed, GrantId, Incarnation, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
         access::{Caller, Verb},
-        connection::{Connection, Flow, LastError},
+        connection::{AvailableTo, Connection, Flow, LastError},
         failure::Failure,
         grant::{Grant, GrantStatus},
         input::Input,
+        secret::sha256_hex,
     },
     oauth::{self, AuthorizeRequest, TokenSet},
     store::{
@@ -36,16 +36,14 @@ use crate::{
 const DEFAULT_VALIDITY: u64 = 900;
 const LONGEST_VALIDITY: u64 = 7 * 24 * 3600;
 /// How long a person may take at the provider's sign-in, and a used state keeps its outcome.
-const SIGN_IN_TIME: Duration = Duration::from_secs(10 * 60);
-/// What must be left of the invocation before a code is spent: 45 s for the exchange, 10 s for the write.
-const EXCHANGE_BUDGET: Duration = Duration::from_secs(55);
+pub const SIGN_IN_TIME: Duration = Duration::from_secs(10 * 60);
 /// The attribute that the PKCE verifier is sealed under.
 const VERIFIER: &str = "verifier";
 
 /// A link to hand to whoever signs in.
 #[derive(Debug, Serialize)]
 pub struct ConnectLink {
-    pub connect_url: String,
+    pub connect_url: Exposed,
     pub expires_at: Timestamp,
 }
 
@@ -67,7 +65,8 @@ pub struct Offer {
 /// Where a person who said yes goes.
 #[derive(Debug)]
 pub struct Departure {
-    pub authorize_url: url::Url,
+    /// With the state in it.
+    pub authorize_url: Secret,
     /// The name of the cookie that this browser must bring back, from the state's hash; and its value.
     pub cookie_name: String,
     pub cookie: Secret,
@@ -78,7 +77,7 @@ pub struct Departure {
 pub struct Arrival<'a> {
     /// The last part of the path; None on the shared one.
     pub segment: Option<&'a str>,
-    pub state: &'a str,
+    pub state: Secret,
     pub code: Option<Secret>,
     pub error: Option<&'a str>,
     pub error_description: Option<&'a str>,
@@ -126,14 +125,16 @@ impl Bifrost {
         if !(1..=LONGEST_VALIDITY).contains(&valid_for) {
             input.wrong("valid_for", "must be 1 to 604800 seconds (7 days)");
         }
-        if let Some(url) = &return_to
-            && !self.may_return_to(url)
-        {
-            input.wrong(
-                "return_to",
-                "must be a URL on one of the origins that the stack's ReturnToOrigins allows",
-            );
-        }
+        let return_to = return_to.and_then(|url| {
+            let url = self.allowed_return(&url);
+            if url.is_none() {
+                input.wrong(
+                    "return_to",
+                    "must be a URL on one of the origins that the stack's ReturnToOrigins allows",
+                );
+            }
+            url
+        });
         input.finish()?;
         let (owner, grant_scope) = match organization {
             None => (asked_scope, asked_scope),
@@ -154,9 +155,7 @@ impl Bifrost {
             );
             return Err(Problem::new(Code::WrongFlow, detail));
         }
-        let url_values = self
-            .values_for(grant_scope, &connection, integration.unwrap_or(&connection.name))
-            .await?;
+        let url_values = self.values_for(grant_scope, &connection, integration).await?;
         let now = Timestamp::now();
         let ticket = Ticket {
             connection_id: connection.id,
@@ -180,7 +179,7 @@ impl Bifrost {
                 .connection_pending(&connection, ticket.expires_at)
                 .await?;
         }
-        let connect_url = format!("{public_url}/connect/{}", token.expose());
+        let connect_url = Exposed(format!("{public_url}/connect/{}", token.expose()).into());
         Ok(ConnectLink {
             connect_url,
             expires_at: ticket.expires_at,
@@ -235,6 +234,7 @@ impl Bifrost {
             created_at: now,
             expires_at: now + SIGN_IN_TIME,
             used_at: None,
+            used_by: None,
             outcome: None,
         };
         let authorize_url = oauth::authorize_url(&AuthorizeRequest {
@@ -252,7 +252,7 @@ impl Bifrost {
             .create_callback_state(&state_hash, &callback_state)
             .await?;
         Ok(Departure {
-            authorize_url,
+            authorize_url: authorize_url.to_string().into(),
             cookie_name: cookie_name(&state_hash),
             cookie,
         })
@@ -266,7 +266,7 @@ impl Bifrost {
         deadline: Deadline,
     ) -> Result<Connected, NotConnected> {
         let rejected = NotConnected::Rejected;
-        let state_hash = hash(&Secret::from(arrival.state.to_owned()));
+        let state_hash = hash(&arrival.state);
         let state = self.store.callback_state(&state_hash).await.map_err(rejected)?;
         let state = state.filter(|state| state.expires_at > Timestamp::now());
         let state = state.ok_or_else(|| rejected(link_invalid()))?;
@@ -328,14 +328,14 @@ impl Bifrost {
         }
         if let Some(error) = arrival.error {
             let failure = Failure::named_by_provider(error, arrival.error_description, &[]);
-            return Err(self.note_connect_failure(connection, failure).await);
+            return Err(self.note_connect_failure(ticket, connection, failure).await);
         }
         let Some(code) = &arrival.code else {
             let failure = Failure::new(
                 "malformed-answer",
                 "The provider sent neither a code nor an error.",
             );
-            return Err(self.note_connect_failure(connection, failure).await);
+            return Err(self.note_connect_failure(ticket, connection, failure).await);
         };
         // Everything that could fail is in hand before the code is spent.
         let item = ItemKey::callback_state(state_hash);
@@ -363,7 +363,7 @@ impl Bifrost {
         .await;
         let tokens = match exchanged {
             Ok(tokens) => tokens,
-            Err(failure) => return Err(self.note_connect_failure(connection, failure).await),
+            Err(failure) => return Err(self.note_connect_failure(ticket, connection, failure).await),
         };
         let key = ItemKey::grant(scope, connection.scope, &connection.name.folded());
         let sealed = sealed_tokens(
@@ -374,14 +374,23 @@ impl Bifrost {
             tokens.refresh_token.is_some(),
         )?;
         let grant = new_grant(connection, &tokens, sealed);
-        if let Err(problem) = self
+        let incarnation = grant.incarnation;
+        let written = self
             .write_connected(&key, ticket, &state.ticket, connection, grant, deadline)
-            .await
-        {
-            let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-            self.revoke(connection, client_secret.as_ref(), &ticket.url_values, token)
-                .await;
-            return Err(problem);
+            .await;
+        if let Err(problem) = written {
+            // The last try may have been one whose answer was lost: what stands is not to be revoked.
+            let stands = self
+                .store
+                .grant(&key)
+                .await?
+                .is_some_and(|grant| grant.incarnation == incarnation);
+            if !stands {
+                let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
+                self.revoke(connection, client_secret.as_ref(), &ticket.url_values, token)
+                    .await;
+                return Err(problem);
+            }
         }
         tracing::info!(connection = %connection.id, scope = %scope, "connected");
         Ok(Connected {
@@ -477,36 +486,52 @@ impl Bifrost {
         Ok((ticket, connection.ok_or_else(link_invalid)?))
     }
 
-    /// What fills the placeholders of a connection's URLs for one scope; a missing one is the caller's to mend.
+    /// What fills the placeholders of a connection's URLs for one scope; a missing one is the caller's to mend. Without
+    /// an integration, that of the connection's own name fills them.
     async fn values_for(
         &self,
         scope: Scope,
         connection: &Connection,
-        integration: &Name,
-    ) -> Result<std::collections::BTreeMap<String, String>, Problem> {
-        let name: FoldedName = integration.folded();
+        integration: Option<&Name>,
+    ) -> Result<BTreeMap<String, String>, Problem> {
+        let folded = connection.name.folded();
+        let name = integration.map_or_else(|| folded.clone(), Name::folded);
         let found = self.look_up_integration(scope, &name, Along::Nothing).await?;
-        let seen = found.as_ref().map(|(seen, _)| seen);
-        let values = url_values(connection, seen);
-        let settings = &connection.settings;
-        let urls = [
-            Some(&settings.token_url),
-            settings.authorization_url.as_ref(),
-            settings.revocation_url.as_ref(),
-        ];
-        let mut needed = std::collections::BTreeMap::new();
-        for url in urls.into_iter().flatten() {
+        let seen = match (found, integration) {
+            (Some((seen, _)), Some(_)) => {
+                seen.require_use_of(&folded)?;
+                Some(seen)
+            }
+            (None, Some(integration)) => return Err(Problem::not_found("integration", integration)),
+            (found, None) => found.map(|(seen, _)| seen).filter(|seen| seen.uses(&folded)),
+        };
+        let mapped = seen.as_ref().is_some_and(|seen| seen.mapping.is_some());
+        let for_mapped_only = connection.settings.available_to == AvailableTo::Mapped;
+        if scope != connection.scope && for_mapped_only && !mapped {
+            return Err(Problem::not_found("connection", &connection.name));
+        }
+        let values = url_values(connection, seen.as_ref());
+        let mut needed = BTreeMap::new();
+        for url in connection.settings.urls() {
             fill(url, &values)?;
             needed.extend(needed_values(url, &values));
         }
         Ok(needed)
     }
 
-    /// Keeps the reason on the connection, and turns it into what the person sees.
-    async fn note_connect_failure(&self, connection: &Connection, failure: Failure) -> Problem {
+    /// Keeps the reason on the connection, if the sign-in was for the connection's own grant, and turns it into what the
+    /// person sees. An organization's sign-in to its own grant leaves no word on a global connection.
+    async fn note_connect_failure(
+        &self,
+        ticket: &Ticket,
+        connection: &Connection,
+        failure: Failure,
+    ) -> Problem {
         let error = LastError::of(&failure, Timestamp::now());
         tracing::warn!(connection = %connection.id, code = failure.code, "connecting failed");
-        if let Err(problem) = self.store.connection_failed(connection, &error).await {
+        if ticket.grant_scope == connection.scope
+            && let Err(problem) = self.store.connection_failed(connection, &error).await
+        {
             tracing::warn!(
                 cause = problem.cause_chain(),
                 "the reason of a failed sign-in was not kept"
@@ -515,14 +540,12 @@ impl Bifrost {
         failure_problem(failure)
     }
 
-    /// `return_to` may lead to an origin that the stack allows, and nowhere else.
-    fn may_return_to(&self, text: &str) -> bool {
-        let Ok(url) = url::Url::parse(text) else {
-            return false;
-        };
+    /// `return_to`, in the form that headers take, if it leads to an origin that the stack allows.
+    fn allowed_return(&self, text: &str) -> Option<String> {
+        let url = url::Url::parse(text).ok()?;
         let origin = url.origin().ascii_serialization();
         let plain = url.username().is_empty() && url.password().is_none();
-        plain && self.environment.return_to_origins.contains(&origin)
+        (plain && self.environment.return_to_origins.contains(&origin)).then(|| url.to_string())
     }
 }
 
@@ -603,8 +626,7 @@ fn failure_problem(failure: Failure) -> Problem {
 
 /// Tickets, states and cookies are 256 random bits, stored as their SHA-256.
 fn hash(secret: &Secret) -> String {
-    let hash = digest::digest(&digest::SHA256, secret.expose().as_bytes());
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(&[secret.expose()])
 }
 
 /// Named after the state, so that two tabs don't disturb each other.

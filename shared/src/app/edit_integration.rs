@@ -36,10 +36,15 @@ impl Bifrost {
         for _ in 0..ATTEMPTS {
             let old = self.integration_at(name, if_match).await?;
             let new = self.edited_integration(&old, patch.clone(), force).await?;
-            if new.config_schema != old.config_schema {
-                self.settle_stranded(&new, force).await?;
+            let reshaped = new.config_schema != old.config_schema;
+            if reshaped && !force {
+                self.settle_stranded(&new, false).await?;
             }
             if self.store.update_integration(&new, old.revision).await? {
+                // No value that the old schema let in can come any more: mappings are written on this revision.
+                if reshaped && force {
+                    self.settle_stranded(&new, true).await?;
+                }
                 return Ok(new.into());
             }
         }
@@ -126,9 +131,7 @@ impl Bifrost {
             revision: mapping.revision + 1,
             ..mapping.clone()
         };
-        self.store
-            .put_mapping(&integration.name.folded(), &new, Some(&mapping))
-            .await
+        self.store.put_mapping(integration, &new, Some(&mapping)).await
     }
 
     /// Gone at once, its name free; then its mappings go, and the grants that nothing needs any more. What a crash

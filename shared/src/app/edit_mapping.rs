@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::{Bifrost, Deadline, mappings::Put};
 use crate::{
-    model::{Code, Name, OrganizationId, Problem, Scope, Timestamp, access::Caller, input::Input},
+    model::{
+        Code, Name, OrganizationId, Problem, Scope, Timestamp, access::Caller, connection::Flow, input::Input,
+    },
     store::ItemKey,
 };
 
@@ -59,7 +61,8 @@ impl Bifrost {
             .delete_mapping(&integration.name.folded(), &mapping)
             .await?
         {
-            return Err(Problem::new(Code::Conflict, "The mapping was changed meanwhile."));
+            return Err(Problem::new(Code::Conflict, "The mapping was changed meanwhile.")
+                .stale_if(if_match.is_some()));
         }
         self.release_grant(organization, integration.connection_name())
             .await;
@@ -165,11 +168,16 @@ impl Bifrost {
         {
             return Ok(());
         }
-        if self
-            .store
-            .disconnect_grant(&key, &grant, connection.revision, Timestamp::now())
-            .await?
-        {
+        // A tombstone says that a person disconnected it, and keeps a client that speaks for itself from beginning anew.
+        let forgotten = match connection.settings.flow {
+            Flow::AuthorizationCode => {
+                self.store
+                    .disconnect_grant(&key, &grant, connection.revision, Timestamp::now())
+                    .await?
+            }
+            Flow::ClientCredentials => self.store.delete_grant(&key, &grant).await?,
+        };
+        if forgotten {
             self.revoke_grant(&connection, scope, &key, &grant).await;
         }
         Ok(())

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Bifrost;
 use crate::{
     model::{
-        Code, FoldedName, GrantId, OrganizationId, Problem, Scope,
+        Code, FoldedName, GrantId, Problem, Scope,
         connection::{AvailableTo, Connection, Flow},
         grant::Grant,
         integration::Integration,
@@ -26,6 +26,25 @@ use crate::{
 pub(super) struct Seen {
     pub integration: Integration,
     pub mapping: Option<Mapping>,
+}
+
+impl Seen {
+    pub(super) fn uses(&self, connection: &FoldedName) -> bool {
+        self.integration.connection_name().folded() == *connection
+    }
+
+    /// An integration that has nothing to do with a connection must not fill its URLs: whoever may write its values
+    /// would choose the tenant, or the host that the client secret is sent to.
+    pub(super) fn require_use_of(&self, connection: &FoldedName) -> Result<(), Problem> {
+        if self.uses(connection) {
+            return Ok(());
+        }
+        let name = &self.integration.name;
+        Err(Problem::invalid(
+            "integration",
+            format!("must use this connection; {name} uses another"),
+        ))
+    }
 }
 
 /// A connection as one scope reaches it, with the grant that serves that scope.
@@ -112,12 +131,13 @@ impl Bifrost {
             return Ok(None);
         };
         let connection = seen.integration.connection_name().folded();
+        let available = seen.mapping.is_some();
         let reached = if connection == *name {
-            choose(&mut found, scope, candidates, Some(&seen))?
+            choose(&mut found, scope, candidates, Some(&seen), available)?
         } else {
             let candidates = Candidates::of(scope, &connection);
             let mut found = self.read_for(scope, None, &candidates, along).await?;
-            choose(&mut found, scope, candidates, Some(&seen))?
+            choose(&mut found, scope, candidates, Some(&seen), available)?
         };
         Ok(Some((seen, reached)))
     }
@@ -131,18 +151,24 @@ impl Bifrost {
         integration: Option<&FoldedName>,
     ) -> Result<(Option<Seen>, Option<Reached>), Problem> {
         let candidates = Candidates::of(scope, name);
+        // Without an integration, that of the connection's own name still tells whether it is available.
+        let read = integration.unwrap_or(name);
         let mut found = self
-            .read_for(scope, integration, &candidates, Along::DataKeys)
+            .read_for(scope, Some(read), &candidates, Along::DataKeys)
             .await?;
-        let seen = match integration {
-            Some(integration) => {
-                let seen = take_integration(&mut found, scope, integration)?;
-                Some(seen.ok_or_else(|| Problem::not_found("integration", integration))?)
-            }
-            None => None,
-        };
-        let reached = choose(&mut found, scope, candidates, seen.as_ref())?;
-        Ok((seen, reached))
+        let seen = take_integration(&mut found, scope, read)?;
+        if integration.is_none() {
+            let available = seen
+                .as_ref()
+                .is_some_and(|seen| seen.mapping.is_some() && seen.uses(name));
+            let reached = choose(&mut found, scope, candidates, None, available)?;
+            return Ok((None, reached));
+        }
+        let seen = seen.ok_or_else(|| Problem::not_found("integration", read))?;
+        seen.require_use_of(name)?;
+        let available = seen.mapping.is_some();
+        let reached = choose(&mut found, scope, candidates, Some(&seen), available)?;
+        Ok((Some(seen), reached))
     }
 
     async fn read_for(
@@ -188,6 +214,7 @@ fn choose(
     scope: Scope,
     candidates: Candidates,
     seen: Option<&Seen>,
+    mapped: bool,
 ) -> Result<Option<Reached>, Problem> {
     if let Some((connection_key, grant_key)) = candidates.own
         && let Some(connection) = found.take::<Connection>(&connection_key)?
@@ -205,9 +232,9 @@ fn choose(
     let Some(connection) = found.take::<Connection>(&candidates.global)? else {
         return Ok(None);
     };
-    if let Some(organization) = scope.organization()
-        && !is_available(&connection, organization, seen)
-    {
+    // A global connection may be kept for organizations that are mapped to what uses it.
+    let for_mapped_only = connection.settings.available_to == AvailableTo::Mapped;
+    if scope != Scope::Global && for_mapped_only && !mapped {
         return Ok(None);
     }
     let mint_at = mint_at(&connection, seen);
@@ -251,26 +278,24 @@ fn mint_at(connection: &Connection, seen: Option<&Seen>) -> Option<BTreeMap<Stri
     Some(needed_values(&settings.token_url, &url_values(connection, seen)))
 }
 
-/// A global connection may be kept for organizations that are mapped to what uses it.
-fn is_available(connection: &Connection, organization: OrganizationId, seen: Option<&Seen>) -> bool {
-    let mapped = |seen: &Seen| {
-        let uses = seen.integration.connection_name().folded() == connection.name.folded();
-        uses && seen
-            .mapping
-            .as_ref()
-            .is_some_and(|mapping| mapping.organization_id == organization)
-    };
-    connection.settings.available_to == AvailableTo::All || seen.is_some_and(mapped)
-}
-
 /// What fills the placeholders of a connection's URLs: the entity id from the mapping, then from the integration's
-/// default; any other name from the merged config; last the connection's own `token_url_defaults`.
+/// default; any other name from the merged config; last the connection's own `token_url_defaults`. In a global
+/// connection's URLs only those overrides count that a provider caller wrote.
 pub(super) fn url_values(connection: &Connection, seen: Option<&Seen>) -> BTreeMap<String, String> {
     let mut values = connection.settings.token_url_defaults.clone();
     let Some(Seen { integration, mapping }) = seen else {
         return values;
     };
-    let overrides = mapping.iter().flat_map(|mapping| &mapping.config.plain);
+    let trusted = |mapping: &Mapping, key: &String| {
+        connection.scope != Scope::Global || mapping.provider_keys.contains(key)
+    };
+    let overrides = mapping.iter().flat_map(|mapping| {
+        mapping
+            .config
+            .plain
+            .iter()
+            .filter(move |(key, _)| trusted(mapping, key))
+    });
     for (key, value) in integration.defaults.plain.iter().chain(overrides) {
         match value {
             Value::String(text) => values.insert(key.clone(), text.clone()),

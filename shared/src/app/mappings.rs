@@ -1,5 +1,7 @@
 //! Showing and writing mappings.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -12,6 +14,7 @@ use crate::{
         Code, GrantId, IntegrationId, MappingId, Name, OrganizationId, Problem, Scope, Timestamp,
         access::{Caller, Role},
         config::StoredConfig,
+        connection::Connection,
         integration::Integration,
         mapping::{Mapping, NewMapping},
     },
@@ -111,8 +114,14 @@ impl Bifrost {
             if !names_entity_name {
                 new.entity_name = old.entity_name.clone();
             }
-            check_managed_change(old, &new, reached.as_ref())?;
+            // Not the connection in force: a user can put one of its own in front of the global one and take it away.
+            let global = self
+                .store
+                .connection(Scope::Global, &integration.connection_name().folded())
+                .await?;
+            check_managed_change(old, &new, global.as_ref())?;
         }
+        let provider_keys = provider_keys(caller, &new, old.as_ref());
         let item = ItemKey::mapping(organization, &folded);
         let config = self.seal_config(scope, &item, new.config, Some(stored)).await?;
         let now = Timestamp::now();
@@ -123,11 +132,13 @@ impl Bifrost {
             entity_id: new.entity_id,
             entity_name: new.entity_name,
             config,
+            provider_keys,
             created_at: old.as_ref().map_or(now, |old| old.created_at),
             updated_at: now,
             revision: old.as_ref().map_or(0, |old| old.revision) + 1,
         };
-        self.store.put_mapping(&folded, &mapping, old.as_ref()).await?;
+        let written = self.store.put_mapping(&integration, &mapping, old.as_ref()).await;
+        written.map_err(|problem| problem.stale_if(if_match.is_some()))?;
         let view = view(&integration, mapping, own_grant(reached.as_ref(), organization));
         Ok(if old.is_some() {
             Put::Replaced(view)
@@ -178,28 +189,32 @@ impl Bifrost {
 }
 
 /// What a managed user must leave alone: which tenant it is mapped to decides which tenant's token comes out.
-fn check_managed_change(old: &Mapping, new: &NewMapping, reached: Option<&Reached>) -> Result<(), Problem> {
+fn check_managed_change(old: &Mapping, new: &NewMapping, global: Option<&Connection>) -> Result<(), Problem> {
     if new.entity_id != old.entity_id || new.entity_name != old.entity_name {
         return Err(Problem::forbidden(
             "Only the provider changes entity_id and entity_name.",
         ));
     }
-    let Some(reached) = reached.filter(|reached| reached.connection.scope == Scope::Global) else {
-        return Ok(());
-    };
-    let settings = &reached.connection.settings;
-    let urls = [
-        Some(&settings.token_url),
-        settings.authorization_url.as_ref(),
-        settings.revocation_url.as_ref(),
-    ];
-    for name in urls.into_iter().flatten().flat_map(|url| url.placeholders()) {
+    let urls = global
+        .into_iter()
+        .flat_map(|connection| connection.settings.urls());
+    for name in urls.flat_map(|url| url.placeholders()) {
         if old.config.plain.get(name) != new.config.plain.get(name) {
             let detail = format!("Only the provider changes {name}: it fills a URL of a global connection.");
             return Err(Problem::forbidden(detail));
         }
     }
     Ok(())
+}
+
+/// The keys whose values come from a provider caller: now, or before and unchanged since.
+fn provider_keys(caller: &Caller, new: &NewMapping, old: Option<&Mapping>) -> BTreeSet<String> {
+    let vouched = |key: &String, value: &Value| {
+        let before = old.filter(|old| old.provider_keys.contains(key));
+        caller.is_provider || before.is_some_and(|old| old.config.plain.get(key) == Some(value))
+    };
+    let plain = new.config.plain.iter().filter(|(key, value)| vouched(key, value));
+    plain.map(|(key, _)| key.clone()).collect()
 }
 
 fn own_grant(reached: Option<&Reached>, organization: OrganizationId) -> Option<GrantId> {

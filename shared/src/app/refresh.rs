@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// What must be left of the invocation before a token is spent: 45 s for the exchange, 10 s for the write.
-const EXCHANGE_BUDGET: Duration = Duration::from_secs(55);
+pub(super) const EXCHANGE_BUDGET: Duration = Duration::from_secs(55);
 /// How long a lease holds; a crash frees the grant after this.
 const LEASE: Duration = Duration::from_secs(30);
 /// How often a lease in use is renewed: five chances before it lapses.
@@ -141,16 +141,21 @@ impl Bifrost {
         want: Want,
         deadline: Deadline,
     ) -> Result<Attempt, Problem> {
-        let prepared = self.prepare(reached, seen.as_ref()).await?;
-        if deadline.remaining() < EXCHANGE_BUDGET {
-            let detail = "There is too little time left in this invocation to refresh the token safely.";
-            return Err(Problem::new(Code::RefreshInProgress, detail).retry_after(Duration::from_secs(1)));
-        }
+        let prepared = match self.prepare(reached, seen.as_ref()).await {
+            Ok(prepared) => prepared,
+            Err(problem) => return self.note_unprepared(reached, seen, problem).await,
+        };
+        check_budget(deadline)?;
         let failed_before = seen.as_ref().map_or(0, |grant| grant.failures);
         let (holder, maybe_spent) = match self.lease(reached, seen).await? {
             Leased::Taken { holder, maybe_spent } => (holder, maybe_spent),
             Leased::Moved(grant) => return Ok(Attempt::Moved(grant)),
         };
+        // A slow DynamoDB may have used up the time that the exchange needs.
+        if let Err(problem) = check_budget(deadline) {
+            self.store.release_lease(&reached.grant_key, &holder).await?;
+            return Err(problem);
+        }
         let exchange = self.exchange(&reached.connection, &prepared);
         let outcome = tokio::select! {
             outcome = exchange => outcome,
@@ -250,6 +255,10 @@ impl Bifrost {
             .await?
         {
             Written::Done(_) => Ok(Leased::Taken { holder, maybe_spent }),
+            // The answer to an earlier try of the SDK was lost, but the try was not.
+            Written::Forestalled(Some(grant)) if grant.is_held_by(&holder.owner) => {
+                Ok(Leased::Taken { holder, maybe_spent })
+            }
             Written::Forestalled(grant) => Ok(Leased::Moved(grant)),
         }
     }
@@ -337,6 +346,7 @@ impl Bifrost {
                 if !stands {
                     self.revoke_received(&reached.connection, prepared, &tokens).await;
                 }
+                self.give_back_lease(reached, holder, grant.as_deref()).await;
                 Ok(Attempt::Moved(grant))
             }
         }
@@ -369,7 +379,62 @@ impl Bifrost {
             .await?
         {
             Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
+            Written::Forestalled(grant) => {
+                self.give_back_lease(reached, holder, grant.as_deref()).await;
+                Ok(Attempt::Moved(grant))
+            }
+        }
+    }
+
+    /// What could not even begin is a failure too: noted, so that people see it and the sweep does not try every minute.
+    /// Nothing was spent, so no lease was taken. What passes by itself (DynamoDB, KMS) is not the grant's trouble.
+    async fn note_unprepared(
+        &self,
+        reached: &Reached,
+        seen: Option<Grant>,
+        problem: Problem,
+    ) -> Result<Attempt, Problem> {
+        let lasting = matches!(
+            problem.code,
+            Code::SecretUnavailable | Code::PlaceholderUnresolved
+        );
+        let Some(grant) = seen.filter(|_| lasting) else {
+            return Err(problem);
+        };
+        let now = Timestamp::now();
+        let failed = FailedExchange {
+            status: GrantStatus::Failing,
+            error: LastError {
+                code: problem.code.to_string(),
+                title: problem.code.title().to_owned(),
+                detail: problem.detail.clone(),
+                fix: problem.fix.clone(),
+                at: now,
+            },
+            retry_at: Some(now + backoff(grant.failures + 1, jitter())),
+            maybe_spent: grant.maybe_spent,
+            swept: reached.connection.settings.flow == Flow::AuthorizationCode,
+        };
+        if let Some(cause) = problem.cause_chain() {
+            tracing::warn!(grant = %grant.id, code = %problem.code, cause, "a refresh could not begin");
+        }
+        match self
+            .store
+            .write_unbegun(&reached.grant_key, &grant, &failed, now)
+            .await?
+        {
+            Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
             Written::Forestalled(grant) => Ok(Attempt::Moved(grant)),
+        }
+    }
+
+    /// A lease that outlives its purpose would make others wait, and then take it for a crash.
+    async fn give_back_lease(&self, reached: &Reached, holder: &Holder, grant: Option<&Grant>) {
+        if !grant.is_some_and(|grant| grant.is_held_by(&holder.owner)) {
+            return;
+        }
+        if let Err(problem) = self.store.release_lease(&reached.grant_key, holder).await {
+            tracing::warn!(grant = %holder.grant, cause = problem.cause_chain(), "a lease was not given back");
         }
     }
 
@@ -484,6 +549,15 @@ fn first_grant(reached: &Reached, lease: Lease, now: Timestamp) -> Grant {
         created_at: now,
         updated_at: now,
     }
+}
+
+/// Nothing is spent that could not be seen through to its end.
+fn check_budget(deadline: Deadline) -> Result<(), Problem> {
+    if deadline.remaining() >= EXCHANGE_BUDGET {
+        return Ok(());
+    }
+    let detail = "There is too little time left in this invocation to refresh the token safely.";
+    Err(Problem::new(Code::RefreshInProgress, detail).retry_after(Duration::from_secs(1)))
 }
 
 /// Who we are to the provider.

@@ -13,14 +13,14 @@ use crate::{
         Exposed, GrantId, IntegrationId, Name, Problem, Scope, Timestamp,
         access::{Caller, Verb},
         config::StoredConfig,
-        connection::LastError,
+        connection::{Connection, LastError},
         grant::{Grant, Want},
     },
     store::ItemKey,
 };
 
 /// The answer to a workflow.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Resolved {
     pub integration_id: IntegrationId,
     pub entity_id: Option<String>,
@@ -177,7 +177,7 @@ impl Bifrost {
         let values = url_values(connection, Some(seen));
         let filled = |url| fill(url, &values).ok().map(|url| url.to_string());
         let client_secret = match caller.may(Verb::ReadSecret, connection.scope) {
-            true => self.client_secret(connection).await.ok().flatten().map(Exposed),
+            true => self.readable_client_secret(connection).await,
             false => None,
         };
         let refresh_token = match (grant.as_ref(), caller.may(Verb::ReadSecret, reached.grant_scope)) {
@@ -213,12 +213,30 @@ impl Bifrost {
         }
     }
 
+    /// One that can't be read is no reason to answer nothing; the token's own problem says the same.
+    async fn readable_client_secret(&self, connection: &Connection) -> Option<Exposed> {
+        let read = self.client_secret(connection).await.inspect_err(|problem| {
+            let cause = problem.cause_chain();
+            tracing::warn!(connection = %connection.id, code = %problem.code, cause, "a client secret can't be read");
+        });
+        read.ok().flatten().map(Exposed)
+    }
+
     async fn refresh_token(&self, reached: &Reached, grant: &Grant) -> Option<Exposed> {
         let sealed = grant.refresh_token.as_ref()?;
         self.open_token(reached, REFRESH_TOKEN, sealed)
             .await
             .ok()
             .map(Exposed)
+    }
+}
+
+// Not derived: `config` holds readable secrets.
+impl std::fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolved")
+            .field("integration_id", &self.integration_id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -19,10 +19,13 @@ use crate::{
     store::{Batch, ItemKey, keys::SHARDS},
 };
 
-/// How many grants are refreshed at once; each waits for its provider most of the time.
+/// How many exchanges are in flight at once; each waits for its provider most of the time.
 const CONCURRENCY: usize = 64;
-/// How many of them at one provider's host, so that a slow provider does not hold up the others.
+/// How many of them at one provider's host. A place at the host comes before a place among all, so that those who wait
+/// for a slow host hold nobody else up.
 const PER_HOST: usize = 24;
+/// How many grants are under way at once, those that wait for their place included: a bound for memory.
+const QUEUE: usize = 1024;
 /// A refresh may not begin with less than 55 s left; so the sweep stops looking for work a little before.
 const STOP_BEFORE: Duration = Duration::from_secs(56);
 /// How many grants of a shard are taken at a time.
@@ -64,9 +67,21 @@ enum Swept {
     OutOfTime,
 }
 
-/// A place for each request at a host.
-#[derive(Debug, Default)]
-struct Hosts(Mutex<HashMap<String, Arc<Semaphore>>>);
+/// Places for exchanges: at each host, and among all.
+#[derive(Debug)]
+struct Places {
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    all: Semaphore,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            hosts: Mutex::default(),
+            all: Semaphore::new(CONCURRENCY),
+        }
+    }
+}
 
 impl Bifrost {
     pub async fn sweep(
@@ -83,26 +98,31 @@ impl Bifrost {
         }
         let mut report = SweepReport::default();
         let mut tasks = JoinSet::new();
-        let (places, hosts) = (Arc::new(Semaphore::new(CONCURRENCY)), Arc::new(Hosts::default()));
+        let mut trouble = None;
+        let (queue, places) = (Arc::new(Semaphore::new(QUEUE)), Arc::new(Places::default()));
         for shard in first..=last {
-            for key in self
-                .store
-                .due_grants(shard, Timestamp::now(), SHARD_BATCH)
-                .await?
-            {
+            let due = match self.store.due_grants(shard, Timestamp::now(), SHARD_BATCH).await {
+                Ok(due) => due,
+                // Exchanges are in flight: they must reach their end before anything else.
+                Err(problem) => {
+                    trouble = Some(problem);
+                    break;
+                }
+            };
+            for key in due {
                 report.due += 1;
                 if deadline.remaining() < STOP_BEFORE {
                     report.remaining += 1;
                     continue;
                 }
-                let place = Arc::clone(&places)
+                let turn = Arc::clone(&queue)
                     .acquire_owned()
                     .await
                     .map_err(Problem::internal)?;
-                let (bifrost, hosts) = (Arc::clone(&self), Arc::clone(&hosts));
+                let (bifrost, places) = (Arc::clone(&self), Arc::clone(&places));
                 tasks.spawn(async move {
-                    let _place = place;
-                    bifrost.sweep_one(&key, &hosts, deadline).await
+                    let _turn = turn;
+                    bifrost.sweep_one(&key, &places, deadline).await
                 });
                 while let Some(done) = tasks.try_join_next() {
                     report.count(done);
@@ -112,12 +132,16 @@ impl Bifrost {
         while let Some(done) = tasks.join_next().await {
             report.count(done);
         }
+        if let Some(problem) = trouble {
+            tracing::error!(?report, "a sweep could not read all shards");
+            return Err(problem);
+        }
         Ok(report)
     }
 
     /// One grant; whatever is wrong with it is nobody else's trouble.
-    async fn sweep_one(&self, key: &ItemKey, hosts: &Hosts, deadline: Deadline) -> Swept {
-        match self.try_sweep_one(key, hosts, deadline).await {
+    async fn sweep_one(&self, key: &ItemKey, places: &Places, deadline: Deadline) -> Swept {
+        match self.try_sweep_one(key, places, deadline).await {
             Ok(swept) => swept,
             Err(problem) => {
                 let cause = problem.cause_chain();
@@ -130,7 +154,7 @@ impl Bifrost {
     async fn try_sweep_one(
         &self,
         key: &ItemKey,
-        hosts: &Hosts,
+        places: &Places,
         deadline: Deadline,
     ) -> Result<Swept, Problem> {
         let (scope, connection_key) = key
@@ -159,8 +183,9 @@ impl Bifrost {
         if grant.is_leased(Timestamp::now()) {
             return Ok(Swept::Skipped);
         }
-        let place = hosts.place(&connection);
-        let _place = place.acquire().await.map_err(Problem::internal)?;
+        let host = places.at_host(&connection);
+        let _at_host = host.acquire().await.map_err(Problem::internal)?;
+        let _among_all = places.all.acquire().await.map_err(Problem::internal)?;
         if deadline.remaining() < STOP_BEFORE {
             return Ok(Swept::OutOfTime);
         }
@@ -184,8 +209,8 @@ impl Bifrost {
     }
 }
 
-impl Hosts {
-    fn place(&self, connection: &Connection) -> Arc<Semaphore> {
+impl Places {
+    fn at_host(&self, connection: &Connection) -> Arc<Semaphore> {
         // Placeholders in a host tell tenants apart, not providers; so the template's text does.
         let url = connection.settings.token_url.as_str();
         let host = url
@@ -193,7 +218,7 @@ impl Hosts {
             .nth(1)
             .and_then(|rest| rest.split('/').next())
             .unwrap_or(url);
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(
             hosts
                 .entry(host.to_owned())

@@ -3,7 +3,7 @@
 //! No framing, no referrer, no store, a strict content security policy, and everything escaped: `maud` escapes whatever
 //! it is given, and the one style sheet is allowed by its hash.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_http::{
@@ -13,10 +13,10 @@ use lambda_http::{
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest;
 
-use super::{Request, answer::Response};
+use super::{Request, answer::Response, log};
 use crate::{
-    app::connect::{Connected, Departure, NotConnected, Offer},
-    model::{Code, Problem, Secret},
+    app::connect::{Connected, Departure, NotConnected, Offer, SIGN_IN_TIME},
+    model::{Code, Problem, Secret, Timestamp, secret::sha256_hex},
 };
 
 const STYLE: &str = include_str!("pages.css");
@@ -45,7 +45,8 @@ pub fn offer(request: &Request, ticket: &Secret, offer: &Offer, cookie: &Secret)
         }
     };
     let mut response = page(StatusCode::OK, &format!("Connect {}", offer.connection), &body);
-    set_cookie(request, &mut response, &offer_cookie(ticket), cookie);
+    let lifetime = offer.expires_at.since(Timestamp::now());
+    set_cookie(request, &mut response, &offer_cookie(ticket), cookie, lifetime);
     response
 }
 
@@ -72,8 +73,14 @@ pub fn departure(request: &Request, departure: &Departure) -> Response {
         "Signing in",
         &html! { p { "On to the provider." } },
     );
-    redirect(&mut response, departure.authorize_url.as_str());
-    set_cookie(request, &mut response, &departure.cookie_name, &departure.cookie);
+    redirect(&mut response, departure.authorize_url.expose());
+    set_cookie(
+        request,
+        &mut response,
+        &departure.cookie_name,
+        &departure.cookie,
+        SIGN_IN_TIME,
+    );
     response
 }
 
@@ -101,9 +108,9 @@ pub fn connected(connected: &Connected) -> Response {
 }
 
 /// The end of any other sign-in.
-pub fn not_connected(outcome: &NotConnected) -> Response {
+pub fn not_connected(request: &Request, outcome: &NotConnected) -> Response {
     match outcome {
-        NotConnected::Rejected(problem) => problem_page(problem),
+        NotConnected::Rejected(problem) => problem_page(request, problem),
         NotConnected::Repeated { outcome } => {
             let body = html! {
                 h1 { "This sign-in is over" }
@@ -113,24 +120,28 @@ pub fn not_connected(outcome: &NotConnected) -> Response {
             page(StatusCode::GONE, "This sign-in is over", &body)
         }
         NotConnected::Failed { connection, problem } => {
+            log::problem(problem, request.route(), request.request_id());
             let body = html! {
                 h1 { (connection) " is not connected" }
                 p { (problem.detail) }
                 h2 { "What to do" }
                 p { (problem.fix) }
+                p.id { "Request " (request.request_id()) }
             };
             page(page_status(problem.code), "Not connected", &body)
         }
     }
 }
 
-/// What is wrong, and what to do.
-pub fn problem_page(problem: &Problem) -> Response {
+/// What is wrong, and what to do. What is our fault is also logged, under the id that the page shows.
+pub fn problem_page(request: &Request, problem: &Problem) -> Response {
+    log::problem(problem, request.route(), request.request_id());
     let body = html! {
         h1 { (problem.code.title()) }
         p { (problem.detail) }
         h2 { "What to do" }
         p { (problem.fix) }
+        p.id { "Request " (request.request_id()) }
     };
     page(page_status(problem.code), problem.code.title(), &body)
 }
@@ -211,14 +222,12 @@ fn redirect(response: &mut Response, location: &str) {
     }
 }
 
-/// `SameSite=Lax`, for the provider's redirect must bring it; for ten minutes, as long as a sign-in may take.
-fn set_cookie(request: &Request, response: &mut Response, name: &str, value: &Secret) {
+/// `SameSite=Lax`, for the provider's redirect must bring it; for as long as what it is for.
+fn set_cookie(request: &Request, response: &mut Response, name: &str, value: &Secret, lifetime: Duration) {
     let name = cookie_name(request, name);
     let secure = if is_https(request) { "; Secure" } else { "" };
-    let cookie = format!(
-        "{name}={}; Path=/; Max-Age=600; HttpOnly; SameSite=Lax{secure}",
-        value.expose()
-    );
+    let (value, seconds) = (value.expose(), lifetime.as_secs());
+    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -240,9 +249,4 @@ fn is_https(request: &Request) -> bool {
 /// What only someone who can read both the page and the cookie can send.
 fn form_token(ticket: &Secret, cookie: &Secret) -> String {
     sha256_hex(&["form", ticket.expose(), cookie.expose()])
-}
-
-fn sha256_hex(parts: &[&str]) -> String {
-    let hash = digest::digest(&digest::SHA256, parts.join("\n").as_bytes());
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Code, OrganizationId, Problem, Scope, Timestamp};
+use super::{Code, Problem, Scope, Timestamp};
 
 /// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +86,8 @@ impl Caller {
             },
             Verb::Edit | Verb::Connect => match self.role {
                 Role::Admin => true,
-                Role::User => own,
+                // Its own organization: the platform is the admins'.
+                Role::User => own && owner != Scope::Global,
                 Role::Workflow => false,
             },
         }
@@ -117,11 +118,6 @@ impl Caller {
             ))),
         }
     }
-
-    /// May see data that `organization` owns, by the scope rules.
-    pub fn may_see(&self, organization: OrganizationId) -> bool {
-        self.is_provider || self.home == Scope::Organization(organization)
-    }
 }
 
 impl Role {
@@ -146,6 +142,7 @@ impl Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::OrganizationId;
 
     fn caller(role: Role, home: Scope, is_provider: bool) -> Caller {
         let secret_reach = role.secret_reach();
@@ -198,6 +195,7 @@ mod tests {
         assert!(caller(Role::Admin, Scope::Global, true).may(Verb::Edit, own));
         assert!(caller(Role::User, own, false).may(Verb::Edit, own));
         assert!(!caller(Role::User, own, true).may(Verb::Edit, Scope::Global));
+        assert!(!caller(Role::User, Scope::Global, true).may(Verb::Connect, Scope::Global));
         assert!(!caller(Role::Workflow, own, true).may(Verb::Connect, own));
     }
 

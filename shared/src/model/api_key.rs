@@ -3,7 +3,6 @@
 use std::fmt;
 
 use ipnet::IpNet;
-use ring::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,6 +10,7 @@ use super::{
     ApiKeyId, Problem, Scope, Secret, Timestamp,
     access::{Caller, Role, SecretReach},
     input::{Field, Input},
+    secret::sha256_hex,
 };
 
 const PREFIX: &str = "bfk_";
@@ -87,8 +87,7 @@ pub fn key_text(id: ApiKeyId, secret: &Secret) -> Secret {
 
 impl KeyHash {
     pub fn of(secret: &Secret) -> Self {
-        let hash = digest::digest(&digest::SHA256, secret.expose().as_bytes());
-        Self(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(sha256_hex(&[secret.expose()]))
     }
 }
 
@@ -175,6 +174,8 @@ impl NewApiKey {
         let secret_reach = match self.read_secrets {
             None => self.role.secret_reach(),
             Some(false) => SecretReach::None,
+            // A user reads what its own scope owns and no more, whoever makes its key.
+            Some(true) if self.role == Role::User => SecretReach::Own.min(maker.secret_reach),
             Some(true) => self.role.secret_reach().max(maker.secret_reach),
         };
         let asks_in_vain = self.read_secrets == Some(true) && secret_reach == SecretReach::None;

@@ -21,6 +21,7 @@ pub const SECRET_REF_PREFIX: &str = "bifrost/connections/";
 
 /// Parameters that the flow itself sets; extra parameters must not replace them (RFC 6749, RFC 7636).
 const RESERVED_PARAMS: &[&str] = &[
+    "audience",
     "client_id",
     "client_secret",
     "code",
@@ -380,10 +381,14 @@ impl ConnectionSettings {
             return Err(Problem::forbidden("Only an admin may set client_secret_ref."));
         }
         // With a reference goes the place that its secret is sent to.
-        let same_place = before.is_some_and(|before| before.token_url == self.token_url);
+        let same_place = before.is_some_and(|before| {
+            before.token_url == self.token_url
+                && before.revocation_url == self.revocation_url
+                && before.token_url_defaults == self.token_url_defaults
+        });
         if !admin && self.client_secret_ref.is_some() && !same_place {
             return Err(Problem::forbidden(
-                "Only an admin may change token_url beside a client_secret_ref.",
+                "Only an admin may change where a referred client secret is sent: token_url, revocation_url, token_url_defaults.",
             ));
         }
         let same_callback = before.is_some_and(|before| before.callback == self.callback);
@@ -391,6 +396,16 @@ impl ConnectionSettings {
             return Err(Problem::forbidden("Only an admin may set callback to shared."));
         }
         Ok(())
+    }
+
+    /// All URLs of the provider.
+    pub fn urls(&self) -> impl Iterator<Item = &UrlTemplate> {
+        let urls = [
+            Some(&self.token_url),
+            self.authorization_url.as_ref(),
+            self.revocation_url.as_ref(),
+        ];
+        urls.into_iter().flatten()
     }
 
     /// The names of the placeholders in the URLs that tokens come from.
@@ -424,7 +439,10 @@ fn params(input: &mut Input, field: &str) -> BTreeMap<String, String> {
     let params: BTreeMap<String, String> = input.optional(field).unwrap_or_default();
     for name in RESERVED_PARAMS {
         if params.contains_key(*name) {
-            input.wrong(field, format!("can't set {name}: the flow does"));
+            input.wrong(
+                field,
+                format!("can't set {name}: the flow does, or a field of its own"),
+            );
         }
     }
     params

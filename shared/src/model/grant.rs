@@ -177,6 +177,10 @@ impl Grant {
         self.lease.as_ref().is_some_and(|lease| lease.until <= now)
     }
 
+    pub fn is_held_by(&self, owner: &str) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.owner == owner)
+    }
+
     pub fn decide(&self, flow: Flow, want: Want, now: Timestamp) -> Decision {
         let remaining = self.remaining(now);
         let usable = !remaining.is_zero();

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use super::{FieldError, Id, Name, Problem, Scope, Secret, Timestamp};
 
 /// A JSON object being read. Fields that nobody asked for are errors in [`Input::finish`].
-#[derive(Debug)]
 pub struct Input {
     fields: Map<String, Value>,
     errors: Vec<FieldError>,
@@ -55,11 +54,6 @@ impl Input {
         self.optional(field)
     }
 
-    /// The field as it stands, null included.
-    pub fn raw(&mut self, field: &str) -> Option<Value> {
-        self.fields.remove(field)
-    }
-
     pub fn wrong(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(FieldError::new(field, message));
     }
@@ -80,6 +74,15 @@ impl Input {
         } else {
             Err(Problem::invalid_fields(self.errors))
         }
+    }
+}
+
+// Not derived: the values may be secrets.
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input")
+            .field("errors", &self.errors)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Mappings: which entity over there an organization is, and what it overrides.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,6 +21,9 @@ pub struct Mapping {
     pub entity_id: Option<String>,
     pub entity_name: Option<String>,
     pub config: StoredConfig,
+    /// The keys of `config` whose values a provider caller wrote: they may fill a global connection's URLs.
+    #[serde(default)]
+    pub provider_keys: BTreeSet<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub revision: u64,

@@ -8,7 +8,6 @@ use std::{error::Error, fmt, time::Duration};
 use serde::Serialize;
 
 /// A failure on its way to the caller.
-#[derive(Debug)]
 pub struct Problem {
     pub code: Code,
     /// What happened, in this very case.
@@ -169,6 +168,16 @@ impl Problem {
         }
     }
 
+    /// With `If-Match`, a change in between means that the caller's revision is stale.
+    #[must_use]
+    pub fn stale_if(self, if_match: bool) -> Self {
+        if if_match && self.code == Code::Conflict {
+            Self::new(Code::StaleRevision, self.detail)
+        } else {
+            self
+        }
+    }
+
     /// Names the fields it is about.
     #[must_use]
     pub fn about(self, errors: Vec<FieldError>) -> Self {
@@ -209,6 +218,16 @@ impl FieldError {
             field: field.to_owned(),
             message: message.into(),
         }
+    }
+}
+
+// Not derived: a cause's own `Debug` may show whole answers.
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Problem")
+            .field("code", &self.code)
+            .field("detail", &self.detail)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ring::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
@@ -40,6 +41,12 @@ impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self::from)
     }
+}
+
+/// The SHA-256 of texts joined by line breaks, in hexadecimal: how random secrets are stored and compared.
+pub fn sha256_hex(parts: &[&str]) -> String {
+    let hash = digest::digest(&digest::SHA256, parts.join("\n").as_bytes());
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A secret in an answer to someone who may read it.

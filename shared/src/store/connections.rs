@@ -2,7 +2,7 @@
 
 use super::{
     ItemKey, Page, Store,
-    error::problem,
+    error::found_instead,
     item::{attribute, text, to_item},
     keys::{CONNECTION_PREFIX, partition},
     page::Listing,
@@ -110,14 +110,7 @@ impl Store {
             .await;
         match sent {
             Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(problem(error)),
+            Err(error) => found_instead(error).map(drop),
         }
     }
 }

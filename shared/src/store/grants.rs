@@ -3,15 +3,14 @@
 //! Every write here is one conditional update of one item. What each condition guards against is said beside it; the
 //! protocol they make up is described in `app::refresh`.
 
-use aws_sdk_dynamodb::{
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure},
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
 };
 use serde::Deserialize;
 
 use super::{
     ItemKey, Store,
-    error::problem,
+    error::{found_instead, problem},
     item::{Item, attribute, from_item, number, text, to_item},
     keys::{SHARDS, due_shard, grants_of},
     transaction::{Condition, Refused, Transaction},
@@ -218,44 +217,30 @@ impl Store {
         failure: &FailedExchange,
         now: Timestamp,
     ) -> Result<Written, Problem> {
-        let mut values = Item::from([
-            (":incarnation".to_owned(), text(holder.incarnation.to_string())),
-            (":owner".to_owned(), text(&holder.owner)),
-            (":spending".to_owned(), number(holder.spending)),
-            (":status".to_owned(), attribute(failure.status)?),
-            (":error".to_owned(), attribute(&failure.error)?),
-            (":spent".to_owned(), AttributeValue::Bool(failure.maybe_spent)),
-            (":zero".to_owned(), number(0)),
-            (":one".to_owned(), number(1)),
-            (":now".to_owned(), text(now.to_string())),
-        ]);
-        let mut set = vec![
-            "#status = :status",
-            "last_error = :error",
-            "maybe_spent = :spent",
-            "failures = if_not_exists(failures, :zero) + :one",
-            "updated_at = :now",
-        ];
-        let mut remove = vec!["lease_owner", "lease_until"];
-        match failure.retry_at {
-            None => remove.push("retry_at"),
-            Some(at) => {
-                set.push("retry_at = :retry_at");
-                values.insert(":retry_at".to_owned(), text(at.to_string()));
-            }
-        }
-        match failure.retry_at.filter(|_| failure.swept) {
-            None => remove.extend(["due_shard", "refresh_at"]),
-            Some(at) => {
-                set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
-                // Rounded up: the sweep must not come before the time that `retry_at` says to the millisecond.
-                values.insert(":refresh_at".to_owned(), number(at.unix_seconds() + 1));
-                values.insert(":due_shard".to_owned(), text(due_shard(shard_of(holder.grant))));
-            }
-        }
-        let update = format!("SET {} REMOVE {}", set.join(", "), remove.join(", "));
+        let (update, mut values) = failure_update(holder.grant, failure, true, now)?;
+        values.insert(":incarnation".to_owned(), text(holder.incarnation.to_string()));
+        values.insert(":owner".to_owned(), text(&holder.owner));
+        values.insert(":spending".to_owned(), number(holder.spending));
         let condition = "incarnation = :incarnation AND lease_owner = :owner AND generation = :spending";
         self.update_grant(key, &update, condition, values).await
+    }
+
+    /// Notes a failure before anything was spent, on the grant as it was seen and only while nobody is at it.
+    pub async fn write_unbegun(
+        &self,
+        key: &ItemKey,
+        seen: &Grant,
+        failure: &FailedExchange,
+        now: Timestamp,
+    ) -> Result<Written, Problem> {
+        let (update, mut values) = failure_update(seen.id, failure, false, now)?;
+        let unchanged = unchanged(Some(seen));
+        values.extend(unchanged.values);
+        let condition = format!(
+            "{} AND (attribute_not_exists(lease_until) OR lease_until < :now)",
+            unchanged.expression
+        );
+        self.update_grant(key, &update, &condition, values).await
     }
 
     /// Writes the grant of a finished sign-in in place of `replaced`, and uses up the ticket. `Err(Ok(()))`: the grant
@@ -271,19 +256,20 @@ impl Store {
     ) -> Result<Result<(), ()>, Problem> {
         let item = grant_item(key, scope, grant)?;
         let connection_key = ItemKey::connection(connection.scope, &connection.name.folded());
-        let note = Condition::new("id = :id", [(":id", text(connection.id.to_string()))]);
         let unused = Condition::new(
             "attribute_exists(pk) AND attribute_not_exists(used_at)",
             [(":now", text(grant.updated_at.to_string()))],
         );
-        let connected = Transaction::new(self)
-            .in_scope(scope)?
-            .update(
-                &connection_key,
-                "REMOVE pending_until, connect_error",
-                note,
-                Refused::ParentGone,
-            )?
+        let very_one = Condition::has_id(connection.id);
+        let transaction = Transaction::new(self).in_scope(scope)?;
+        // The connection's own state is that of its own scope's grant.
+        let transaction = if scope == connection.scope {
+            let update = "REMOVE pending_until, connect_error";
+            transaction.update(&connection_key, update, very_one, Refused::ParentGone)?
+        } else {
+            transaction.check(&connection_key, very_one, Refused::ParentGone)?
+        };
+        let connected = transaction
             .update(
                 &ItemKey::ticket(ticket),
                 "SET used_at = :now",
@@ -334,9 +320,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, Problem> {
         let mut condition = unchanged(Some(seen));
+        let tombstone = Incarnation::new();
         let set = [
             ("status", attribute(GrantStatus::Disconnected)?),
-            ("new_incarnation", text(Incarnation::new().to_string())),
+            ("new_incarnation", text(tombstone.to_string())),
             ("revision", number(connection_revision)),
             ("now", text(now.to_string())),
         ];
@@ -347,10 +334,16 @@ impl Store {
                       updated_at = :now \
                       REMOVE access_token, refresh_token, lease_owner, lease_until, due_shard, refresh_at, retry_at, \
                       last_error, maybe_spent, failures, issued_at, expires_at";
-        let written = self
-            .update_grant(key, update, &condition.expression, condition.values)
-            .await?;
-        Ok(matches!(written, Written::Done(_)))
+        Ok(
+            match self
+                .update_grant(key, update, &condition.expression, condition.values)
+                .await?
+            {
+                Written::Done(_) => true,
+                // The answer to an earlier try of the SDK was lost, but the try was not.
+                Written::Forestalled(found) => found.is_some_and(|grant| grant.incarnation == tombstone),
+            },
+        )
     }
 
     /// The keys of a connection's grants, in all scopes. From an index: a moment behind.
@@ -405,19 +398,14 @@ impl Store {
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .send()
             .await;
-        let error = match sent {
-            Ok(answer) => {
-                let grant = from_item(answer.attributes.unwrap_or_default())?;
-                return Ok(Written::Done(Box::new(grant)));
-            }
-            Err(error) => error,
-        };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                let found = failed.item().cloned().map(from_item).transpose()?;
+        match sent {
+            Ok(answer) => Ok(Written::Done(Box::new(from_item(
+                answer.attributes.unwrap_or_default(),
+            )?))),
+            Err(error) => {
+                let found = found_instead(error)?.map(from_item).transpose()?;
                 Ok(Written::Forestalled(found.map(Box::new)))
             }
-            _ => Err(problem(error)),
         }
     }
 }
@@ -464,6 +452,59 @@ fn holder_values(holder: &Holder, until: Timestamp) -> Item {
 }
 
 type Update = (Vec<&'static str>, Vec<&'static str>, Item);
+
+/// What both forms of a failure's write have in common.
+///
+/// Without `release` a lapsed lease stays: it says that the token may have been spent.
+fn failure_update(
+    grant: GrantId,
+    failure: &FailedExchange,
+    release: bool,
+    now: Timestamp,
+) -> Result<(String, Item), Problem> {
+    let mut values = Item::from([
+        (":status".to_owned(), attribute(failure.status)?),
+        (":error".to_owned(), attribute(&failure.error)?),
+        (":spent".to_owned(), AttributeValue::Bool(failure.maybe_spent)),
+        (":zero".to_owned(), number(0)),
+        (":one".to_owned(), number(1)),
+        (":now".to_owned(), text(now.to_string())),
+    ]);
+    let mut set = vec![
+        "#status = :status",
+        "last_error = :error",
+        "maybe_spent = :spent",
+        "failures = if_not_exists(failures, :zero) + :one",
+        "updated_at = :now",
+    ];
+    let mut remove = if release {
+        vec!["lease_owner", "lease_until"]
+    } else {
+        Vec::new()
+    };
+    match failure.retry_at {
+        None => remove.push("retry_at"),
+        Some(at) => {
+            set.push("retry_at = :retry_at");
+            values.insert(":retry_at".to_owned(), text(at.to_string()));
+        }
+    }
+    match failure.retry_at.filter(|_| failure.swept) {
+        None => remove.extend(["due_shard", "refresh_at"]),
+        Some(at) => {
+            set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
+            // Rounded up: the sweep must not come before the time that `retry_at` says to the millisecond.
+            values.insert(":refresh_at".to_owned(), number(at.unix_seconds() + 1));
+            values.insert(":due_shard".to_owned(), text(due_shard(shard_of(grant))));
+        }
+    }
+    let remove = if remove.is_empty() {
+        String::new()
+    } else {
+        format!(" REMOVE {}", remove.join(", "))
+    };
+    Ok((format!("SET {}{remove}", set.join(", ")), values))
+}
 
 /// What both forms of the critical write have in common.
 fn token_update(grant: GrantId, tokens: &NewTokens, now: Timestamp) -> Result<Update, Problem> {

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -57,24 +60,24 @@ impl Store {
         self.put_if(item, Condition::absent()).await
     }
 
-    /// False if the condition does not hold.
+    /// False if the condition does not hold. It counts as holding when the item is there exactly as it was to be
+    /// written: then the answer to an earlier try of the SDK was lost, but the try was not.
     pub(super) async fn put_if(&self, item: Item, condition: Condition) -> Result<bool, Problem> {
-        let request = self.client.put_item().table_name(&self.data).set_item(Some(item));
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.data)
+            .set_item(Some(item.clone()));
         let request = request.condition_expression(&condition.expression);
         let sent = request
             .set_expression_attribute_values(condition.values())
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(problem(error)),
+        let Err(error) = sent else { return Ok(true) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => Ok(failed.item() == Some(&item)),
+            _ => Err(problem(error)),
         }
     }
 

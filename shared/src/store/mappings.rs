@@ -30,15 +30,17 @@ impl Store {
         Ok(found.filter(|mapping| mapping.integration_id == integration.id))
     }
 
-    /// Writes a mapping in place of `old`, which it must still be; its entity id must not be another organization's.
+    /// Writes a mapping in place of `old`, which it must still be; its entity id must not be another organization's, and
+    /// the integration must be as it was when the values were checked against it.
     pub async fn put_mapping(
         &self,
-        integration: &FoldedName,
+        integration: &Integration,
         mapping: &Mapping,
         old: Option<&Mapping>,
     ) -> Result<(), Problem> {
         let organization = mapping.organization_id;
-        let mut item = to_item(&ItemKey::mapping(organization, integration), mapping)?;
+        let name = integration.name.folded();
+        let mut item = to_item(&ItemKey::mapping(organization, &name), mapping)?;
         item.insert("parent".to_owned(), text(mappings_of(mapping.integration_id)));
         item.insert("child".to_owned(), text(organization.to_string()));
         let unchanged = match old {
@@ -55,7 +57,7 @@ impl Store {
                 ],
             ),
         };
-        let parent = Condition::has_id(mapping.integration_id);
+        let parent = Condition::revision(integration.id, integration.revision);
         let mine = || {
             Condition::new(
                 "organization_id = :mine",
@@ -64,7 +66,7 @@ impl Store {
         };
         let mut transaction = Transaction::new(self)
             .in_organization(organization)?
-            .check(&ItemKey::integration(integration), parent, Refused::ParentGone)?
+            .check(&ItemKey::integration(&name), parent, Refused::ParentGone)?
             .put(item, unchanged, Refused::Changed)?;
         let old_entity = old.and_then(|old| old.entity_id.as_deref());
         if let Some(entity_id) = &mapping.entity_id {

@@ -2,7 +2,7 @@
 
 use super::{
     ItemKey, Page, Store,
-    error::problem,
+    error::found_instead,
     item::{text, to_item},
     keys::{organizations_partition, partition},
     page::Listing,
@@ -46,14 +46,7 @@ impl Store {
             .await;
         match sent {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(problem(error)),
+            Err(error) => found_instead(error).map(|_| false),
         }
     }
 

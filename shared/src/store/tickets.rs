@@ -2,11 +2,12 @@
 //! Both are found by the SHA-256 of a random value that is stored nowhere. Both go by TTL; because DynamoDB takes its
 //! time with that, expiry is also compared in code.
 
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use serde::{Deserialize, Serialize};
 
 use super::{
     ItemKey, Store,
-    error::problem,
+    error::{found_instead, problem},
     item::{from_item, number, text, to_item},
 };
 use crate::model::{ConnectionId, Name, Problem, Scope, Sealed, Timestamp};
@@ -47,6 +48,9 @@ pub struct CallbackState {
     pub expires_at: Timestamp,
     /// Set by the callback that consumed it.
     pub used_at: Option<Timestamp>,
+    /// Which callback that was.
+    #[serde(default)]
+    pub used_by: Option<String>,
     /// What came of it, for whoever reloads the page.
     pub outcome: Option<String>,
 }
@@ -76,29 +80,32 @@ impl Store {
         hash: &str,
         now: Timestamp,
     ) -> Result<Option<CallbackState>, Problem> {
+        let caller = uuid::Uuid::new_v4().to_string();
         let sent = self
             .client
             .update_item()
             .table_name(&self.data)
             .set_key(Some(ItemKey::callback_state(hash).attributes()))
-            .update_expression("SET used_at = :now")
+            .update_expression("SET used_at = :now, used_by = :caller")
             .condition_expression(
                 "attribute_exists(pk) AND attribute_not_exists(used_at) AND expires_at > :now",
             )
             .expression_attribute_values(":now", text(now.to_string()))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .expression_attribute_values(":caller", text(&caller))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
             .send()
             .await;
         match sent {
             Ok(answer) => answer.attributes.map(from_item).transpose(),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(None)
+            Err(error) => {
+                let Some(found) = found_instead(error)? else {
+                    return Ok(None);
+                };
+                // The answer to an earlier try of the SDK was lost, but the try was not.
+                let state: CallbackState = from_item(found)?;
+                Ok(Some(state).filter(|state| state.used_by.as_ref() == Some(&caller)))
             }
-            Err(error) => Err(problem(error)),
         }
     }
 

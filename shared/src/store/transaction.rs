@@ -1,15 +1,21 @@
 //! Writes that happen together or not at all, each with the condition it rests on.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::{
     ConditionCheck, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 
 use super::{
     ItemKey, Store,
-    error::{failed_conditions, problem},
+    error::{failed_conditions, is_conflict, problem},
     item::{Item, number, text},
 };
 use crate::model::{Code, OrganizationId, Problem, Scope};
+
+/// Six tries over about a second; what conflicts is over in milliseconds.
+const CONFLICT_ATTEMPTS: u32 = 6;
+const CONFLICT_PAUSE: Duration = Duration::from_millis(30);
 
 /// A condition on an item, and the values that stand in it.
 #[derive(Clone, Debug, Default)]
@@ -224,23 +230,30 @@ impl<'a> Transaction<'a> {
         Ok(self)
     }
 
-    /// Nothing, or the meaning of the first condition that failed. A conflict with another transaction is a problem
-    /// that trying again solves; the SDK has tried already.
+    /// Nothing, or the meaning of the first condition that failed. Another transaction on the same items at the same
+    /// moment is no verdict, and the SDK does not try again by itself; so this does.
     pub(super) async fn commit(self) -> Result<Result<(), Refused>, Problem> {
-        let sent = self
-            .store
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(self.writes))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Ok(())),
-            Err(error) => match failed_conditions(&error).first() {
-                Some(index) => Ok(Err(self.meanings[*index])),
-                None => Err(problem(error)),
-            },
+        let mut pause = CONFLICT_PAUSE;
+        for attempt in 1.. {
+            let request = self
+                .store
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(self.writes.clone()));
+            let Err(error) = request.send().await else {
+                return Ok(Ok(()));
+            };
+            if let Some(index) = failed_conditions(&error).first() {
+                return Ok(Err(self.meanings[*index]));
+            }
+            if !is_conflict(&error) || attempt == CONFLICT_ATTEMPTS {
+                return Err(problem(error));
+            }
+            let spread = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+            tokio::time::sleep(pause.mul_f64(0.5 + spread)).await;
+            pause *= 2;
         }
+        unreachable!("the loop ends at CONFLICT_ATTEMPTS")
     }
 }
 

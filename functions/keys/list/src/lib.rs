@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::{Problem},
+    model::Problem,
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::{Problem},
+    model::Problem,
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    bifrost.revoke_api_key(request.caller()?, request.api_key()?).await?;
+    bifrost
+        .revoke_api_key(request.caller()?, request.api_key()?)
+        .await?;
     Ok(answer::no_content())
 }

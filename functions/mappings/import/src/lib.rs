@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::{Problem},
+    model::Problem,
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let caller = request.caller()?;
     caller.require_admin()?;
     let name = request.name("integration")?;
-    let imported = bifrost.import_mappings(caller, &name, request.json()?, request.deadline()).await?;
+    let imported = bifrost
+        .import_mappings(caller, &name, request.json()?, request.deadline())
+        .await?;
     answer::ok(&imported)
 }

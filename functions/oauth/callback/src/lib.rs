@@ -11,7 +11,7 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let arrival = Arrival {
         segment: request.path("connection"),
-        state: request.query("state").unwrap_or_default(),
+        state: request.query("state").unwrap_or_default().to_owned().into(),
         code: request.query("code").map(|code| Secret::from(code.to_owned())),
         error: request.query("error"),
         error_description: request.query("error_description"),
@@ -20,6 +20,6 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let cookie = |name: &str| pages::cookie(&request, name);
     match bifrost.finish(arrival, cookie, request.deadline()).await {
         Ok(connected) => Ok(pages::connected(&connected)),
-        Err(outcome) => Ok(pages::not_connected(&outcome)),
+        Err(outcome) => Ok(pages::not_connected(&request, &outcome)),
     }
 }

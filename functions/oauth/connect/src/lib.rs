@@ -17,7 +17,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
         show(&bifrost, &request, &ticket).await
     };
     // People look at this, not programs.
-    Ok(page.unwrap_or_else(|problem| pages::problem_page(&problem)))
+    Ok(page.unwrap_or_else(|problem| pages::problem_page(&request, &problem)))
 }
 
 async fn show(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Result<Response, Problem> {
