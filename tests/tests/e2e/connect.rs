@@ -202,11 +202,11 @@ async fn a_link_that_expired_was_used_or_was_never_given_leads_nowhere() {
     let connection = app
         .connection(&app.unique("Halo"), "global", &provider, json!({}))
         .await;
-    let brief = app.connect_url_with(&connection, json!({"valid_for": 2})).await;
+    let brief = app.connect_url_with(&connection, json!({"valid_for": 5})).await;
     let mut browser = Browser::new();
     let open_in_time = browser.open(&brief).await;
     assert_eq!(open_in_time.status, 200);
-    pause(2_100).await;
+    pause(5_100).await;
     Browser::new().open(&brief).await.refuses();
     browser
         .submit(&open_in_time, &open_in_time.form())

@@ -25,8 +25,7 @@ impl Drop for Folder {
 #[tokio::test]
 async fn a_killed_stack_comes_back_with_its_data_its_keys_and_tokens_that_open() {
     let folder = Folder::new();
-    let provider =
-        TestProvider::with(|options| options.access_token_lifetime = Duration::from_secs(20)).await;
+    let provider = TestProvider::start().await;
     let app = TestApp::with_data(&folder.0).await;
     let acme = app.organization("Acme").await;
     let connection = app.connected(&provider).await;

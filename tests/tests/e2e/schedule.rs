@@ -6,8 +6,9 @@ use bifrost_local::provider::Fault;
 use bifrost_tests::{TestApp, TestProvider, pause, with};
 use serde_json::{Value, json};
 
-async fn brief() -> TestProvider {
-    TestProvider::with(|options| options.access_token_lifetime = Duration::from_secs(4)).await
+/// A provider whose tokens live for so many seconds; they are due after half of them.
+async fn brief(seconds: u64) -> TestProvider {
+    TestProvider::with(|options| options.access_token_lifetime = Duration::from_secs(seconds)).await
 }
 
 fn counts(report: &Value) -> [u64; 5] {
@@ -17,7 +18,7 @@ fn counts(report: &Value) -> [u64; 5] {
 #[tokio::test]
 async fn a_due_grant_is_refreshed_once_and_reported() {
     let app = TestApp::alone().await;
-    let provider = brief().await;
+    let provider = brief(12).await;
     let acme = app.organization("Acme").await;
     let connection = app.connected(&provider).await;
     app.connect_for(&connection, &acme).await;
@@ -27,7 +28,7 @@ async fn a_due_grant_is_refreshed_once_and_reported() {
         [0, 0, 0, 0, 0],
         "nothing is due before half the lifetime"
     );
-    pause(2_500).await;
+    pause(6_500).await;
     provider
         .control()
         .set_access_token_lifetime(Duration::from_secs(3600));
@@ -42,7 +43,7 @@ async fn a_due_grant_is_refreshed_once_and_reported() {
 #[tokio::test]
 async fn one_provider_in_trouble_does_not_stop_the_others() {
     let app = TestApp::alone().await;
-    let (good, down, revoked) = (brief().await, brief().await, brief().await);
+    let (good, down, revoked) = (brief(4).await, brief(4).await, brief(4).await);
     let healthy = app.connected(&good).await;
     let failing = app.connected(&down).await;
     let dead = app.connected(&revoked).await;
@@ -79,7 +80,7 @@ async fn one_provider_in_trouble_does_not_stop_the_others() {
 #[tokio::test]
 async fn a_sweep_and_requests_at_once_spend_the_token_once() {
     let app = TestApp::alone().await;
-    let provider = brief().await;
+    let provider = brief(4).await;
     let connection = app.connected(&provider).await;
     pause(4_100).await;
     provider
@@ -95,7 +96,7 @@ async fn a_sweep_and_requests_at_once_spend_the_token_once() {
 #[tokio::test]
 async fn what_is_minted_on_demand_is_not_swept() {
     let app = TestApp::alone().await;
-    let provider = brief().await;
+    let provider = brief(4).await;
     let body = json!({"name": app.unique("Graph"), "token_url": provider.url("/token")});
     let connection = app
         .create_connection("global", with(provider.client_credentials(), body))
@@ -108,7 +109,7 @@ async fn what_is_minted_on_demand_is_not_swept() {
 #[tokio::test]
 async fn sweeps_that_overlap_spend_every_token_once() {
     let app = TestApp::alone().await;
-    let provider = brief().await;
+    let provider = brief(4).await;
     let mut connections = Vec::new();
     for _ in 0..3 {
         connections.push(app.connected(&provider).await);

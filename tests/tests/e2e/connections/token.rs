@@ -289,13 +289,13 @@ async fn without_a_sign_in_there_is_no_token_but_advice() {
 #[tokio::test]
 async fn a_dead_grant_is_tried_once_and_then_waits_for_a_person() {
     let app = TestApp::shared().await;
-    let provider = brief(2).await;
+    let provider = brief(8).await;
     let connection = app.connected(&provider).await;
     let token = app.token(&connection).await.expect(200);
     provider
         .control()
         .revoke_family(token["access_token"].as_str().unwrap());
-    pause(2_100).await;
+    pause(8_100).await;
     for _ in 0..3 {
         app.token(&connection).await.problem(409, "reauthorize");
     }

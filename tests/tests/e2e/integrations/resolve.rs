@@ -277,9 +277,9 @@ async fn a_token_near_its_end_is_refreshed_by_the_resolve_that_needs_it() {
     pause(3_100).await;
     let second = app.resolve(&app.root(), &name, "global").await["oauth"].clone();
     assert_ne!(first["access_token"], second["access_token"]);
-    assert_eq!(
-        (&first["generation"], &second["generation"]),
-        (&json!(1), &json!(2))
+    assert!(
+        first["generation"].as_u64() < second["generation"].as_u64(),
+        "{first} {second}"
     );
     assert_eq!(
         provider.me(&second["access_token"]).await["user"],

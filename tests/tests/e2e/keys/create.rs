@@ -140,10 +140,10 @@ async fn a_key_stops_working_when_it_expires_whatever_the_gateway_remembers() {
     let app = TestApp::shared().await;
     let acme = app.organization("Acme").await;
     let brief = app
-        .key_with(Role::Workflow, &acme, json!({"expires_in": 2}))
+        .key_with(Role::Workflow, &acme, json!({"expires_in": 5}))
         .await;
     works(&brief).await;
-    pause(2_100).await;
+    pause(5_100).await;
     let refused = brief.get("/integrations/Nothing").await;
     assert!([401, 403].contains(&refused.status), "{}", refused.text);
 }
