@@ -58,6 +58,8 @@ pub(super) struct Usable {
     pub grant: Grant,
     pub access_token: Secret,
     pub warning: Option<String>,
+    /// This very call exchanged it.
+    pub exchanged: bool,
 }
 
 /// Everything in hand that an exchange needs.
@@ -97,7 +99,13 @@ impl Bifrost {
                     seen = self.wait_for_winner(&reached.grant_key, &grant, patience).await?;
                 }
                 grant => match self.attempt(reached, grant, want, deadline).await? {
-                    Attempt::Refreshed(grant) => return self.usable(reached, Some(*grant), None).await,
+                    Attempt::Refreshed(grant) => {
+                        let usable = self.usable(reached, Some(*grant), None).await?;
+                        return Ok(Usable {
+                            exchanged: true,
+                            ..usable
+                        });
+                    }
                     Attempt::Moved(grant) => seen = grant.map(|grant| *grant),
                 },
             }
@@ -119,6 +127,7 @@ impl Bifrost {
             grant,
             access_token,
             warning,
+            exchanged: false,
         })
     }
 

@@ -152,6 +152,7 @@ impl Bifrost {
                 grant,
                 access_token,
                 warning,
+                ..
             }) => {
                 let problem = warning.and(grant.last_error.as_ref()).map(OauthProblem::from);
                 (Some(grant), Some(Exposed(access_token)), problem)

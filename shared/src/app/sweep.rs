@@ -189,7 +189,6 @@ impl Bifrost {
         if deadline.remaining() < STOP_BEFORE {
             return Ok(Swept::OutOfTime);
         }
-        let before = grant.generation;
         let reached = Reached {
             connection,
             grant_scope: scope,
@@ -199,7 +198,7 @@ impl Bifrost {
         };
         let usable = self.usable_token(&reached, Want::Due, deadline).await?;
         Ok(match usable.grant {
-            Grant { generation, .. } if generation > before => Swept::Refreshed,
+            _ if usable.exchanged => Swept::Refreshed,
             Grant {
                 status: GrantStatus::Failing | GrantStatus::Reauthorize,
                 ..
@@ -233,7 +232,8 @@ impl SweepReport {
             Ok(Swept::Refreshed) => self.refreshed += 1,
             Ok(Swept::Skipped) => self.skipped += 1,
             Ok(Swept::OutOfTime) => self.remaining += 1,
-            // A task that panicked concerns its grant alone; its lease lapses.
+            // Where panics unwind, one concerns its grant alone. What is deployed aborts, and Lambda starts anew: the leases
+            // that lapse then say that their tokens may have been spent.
             Ok(Swept::Failed) | Err(_) => self.failed += 1,
         }
     }

@@ -114,6 +114,7 @@ fn token_of(reached: &Reached, usable: Usable) -> Token {
         grant,
         access_token,
         warning,
+        ..
     } = usable;
     let authorization = Secret::from(format!("{} {}", scheme(&grant.token_type), access_token.expose()));
     let expires_in = grant.remaining(Timestamp::now()).as_secs();
