@@ -1,32 +1,15 @@
 //! A stack that dies without warning and comes back finds everything as it was.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use bifrost_tests::{Role, TestApp, TestProvider, pause};
+use bifrost_tests::{Folder, Role, TestApp, TestProvider, pause};
 use serde_json::json;
-use uuid::Uuid;
-
-/// A folder that is gone when the test is.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("bifrost-{}", Uuid::new_v4())))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 #[tokio::test]
 async fn a_killed_stack_comes_back_with_its_data_its_keys_and_tokens_that_open() {
     let folder = Folder::new();
     let provider = TestProvider::start().await;
-    let app = TestApp::with_data(&folder.0).await;
+    let app = TestApp::with_data(folder.path()).await;
     let acme = app.organization("Acme").await;
     let connection = app.connected(&provider).await;
     let schema = json!([{"key": "api_key", "type": "secret"}]);
@@ -38,7 +21,7 @@ async fn a_killed_stack_comes_back_with_its_data_its_keys_and_tokens_that_open()
     let before = app.token(&connection).await.expect(200);
     app.kill().await;
 
-    let app = TestApp::with_data(&folder.0).await;
+    let app = TestApp::with_data(folder.path()).await;
     assert_eq!(app.root().key(), root);
     let after = app.token(&connection).await.expect(200);
     assert_eq!(
@@ -65,7 +48,7 @@ async fn a_killed_stack_comes_back_with_its_data_its_keys_and_tokens_that_open()
 async fn a_stack_killed_during_an_exchange_is_usable_again_when_the_lease_has_lapsed() {
     let folder = Folder::new();
     let provider = TestProvider::with(|options| options.access_token_lifetime = Duration::from_secs(2)).await;
-    let app = TestApp::with_data(&folder.0).await;
+    let app = TestApp::with_data(folder.path()).await;
     let connection = app.connected(&provider).await;
     pause(2_100).await;
     // The provider never hears of it: the request is held back before anything is done.
@@ -79,7 +62,7 @@ async fn a_stack_killed_during_an_exchange_is_usable_again_when_the_lease_has_la
     assert!(cut_off, "a caller of a dead stack got an answer");
     provider.control().hold_token(Duration::ZERO);
 
-    let app = TestApp::with_data(&folder.0).await;
+    let app = TestApp::with_data(folder.path()).await;
     let mut answer = app.token(&connection).await;
     for _ in 0..20 {
         if answer.status == 200 {

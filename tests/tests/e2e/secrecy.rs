@@ -8,9 +8,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bifrost_local::provider::Fault;
-use bifrost_tests::{Api, Browser, Role, SLIPPED_TOKEN, TestApp, TestProvider, allow, confirm, pause, with};
+use bifrost_tests::{
+    Api, Browser, Folder, Role, SLIPPED_TOKEN, TestApp, TestProvider, allow, confirm, pause, with,
+};
 use serde_json::json;
-use uuid::Uuid;
 
 /// Each secret in the spellings in which one could lie about.
 fn spellings(secret: &str) -> Vec<String> {
@@ -50,8 +51,8 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn no_secret_lies_readable_in_data_or_logs() {
-    let folder = std::env::temp_dir().join(format!("bifrost-{}", Uuid::new_v4()));
-    let app = TestApp::with_data(&folder).await;
+    let folder = Folder::new();
+    let app = TestApp::with_data(folder.path()).await;
     let provider = TestProvider::with(|options| options.access_token_lifetime = Duration::from_secs(2)).await;
     let mut secrets = BTreeMap::from([("client secret".to_owned(), provider.client_secret.clone())]);
 
@@ -127,7 +128,7 @@ async fn no_secret_lies_readable_in_data_or_logs() {
     app.kill().await;
     let mut places = vec![("the logs".to_owned(), logs)];
     places.extend(
-        files_under(&folder)
+        files_under(folder.path())
             .iter()
             .map(|path| (path.display().to_string(), read(path))),
     );
@@ -142,7 +143,6 @@ async fn no_secret_lies_readable_in_data_or_logs() {
             }
         }
     }
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
