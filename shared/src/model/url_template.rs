@@ -38,7 +38,7 @@ enum Place {
 /// What a template may be.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
-    /// `http://` on localhost, 127.0.0.1 or [::1]: the local stack's demo provider.
+    /// `http://` on localhost, 127.0.0.1 or `[::1]`: the local stack's demo provider.
     pub allow_http_loopback: bool,
 }
 

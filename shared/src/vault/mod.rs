@@ -2,7 +2,7 @@
 //!
 //! The associated data of each value names format version, data key version, item keys and attribute, each with its
 //! length before it: a ciphertext moved to another tenant, item or attribute does not open. Which data keys there are,
-//! and what is in memory of them, is [`keys`]' business.
+//! and what is in memory of them, is the business of `keys`.
 
 mod keys;
 

@@ -1,11 +1,11 @@
 //! Refreshing: how a grant gets its next token without ever being lost to a race, a crash or a slow provider.
 //!
-//! One function, [`Bifrost::usable_token`], serves every path: a resolve or token request near expiry, a refresh that a
+//! One function, `Bifrost::usable_token`, serves every path: a resolve or token request near expiry, a refresh that a
 //! workflow asks for, the scheduled sweep, the first token of a client that speaks for itself. The steps bear the
 //! numbers of the design:
 //!
 //! 0. Before anything is spent, everything that could fail is in hand: client secret, data key, and enough time.
-//! 1. and 2. The lease is taken on the grant exactly as it was seen ([`crate::store::Store::lease_grant`]), which is
+//! 1. and 2. The lease is taken on the grant exactly as it was seen (`Store::lease_grant`), which is
 //!    also the re-read: if anything moved, there is no lease, but the newer grant.
 //! 3. One exchange, with the lease renewed while it is in flight.
 //! 4. The write of what came, retried until the invocation ends. Between the provider's answer and this write nothing
@@ -13,26 +13,35 @@
 //! 5. Losers wait for the generation to move or the lease to lapse; without the lease nobody exchanges anything.
 //! 6. Failures are written only while nothing has moved.
 
+mod failure;
+mod tokens;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-use super::{Bifrost, Deadline, lookup::Reached, lookup::fill};
+use super::{
+    Bifrost, Deadline,
+    lookup::{Reached, fill},
+};
 use crate::{
     model::{
-        Code, GrantId, Incarnation, Problem, Sealed, Secret, Timestamp,
-        connection::{Connection, Flow, LastError},
-        failure::{Failure, FailureClass},
-        grant::{Decision, Grant, GrantStatus, Lease, Refusal, Want, Warning, backoff, sweep_at},
+        Code, Problem, Sealed, Secret, Timestamp,
+        connection::{Connection, Flow},
+        failure::Failure,
+        grant::{Decision, Grant, GrantStatus, Lease, Refusal, Want, Warning},
     },
-    oauth::{self, Registration, TokenSet},
+    oauth::{self, TokenSet},
     store::{
         ItemKey,
-        grants::{FailedExchange, Holder, NewTokens, Written},
+        grants::{Holder, NewTokens, Written},
     },
     vault::DataKey,
 };
+use failure::{refusal_problem, warning_text};
+pub(super) use tokens::{ACCESS_TOKEN, REFRESH_TOKEN, registration, sealed_tokens};
+use tokens::{first_grant, jitter};
 
 /// What must be left of the invocation before a token is spent: 45 s for the exchange, 10 s for the write.
 pub(super) const EXCHANGE_BUDGET: Duration = Duration::from_secs(55);
@@ -45,13 +54,6 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// How often a loser looks: often at first, for most providers answer quickly.
 const FIRST_LOOK: Duration = Duration::from_millis(40);
 const LATER_LOOKS: Duration = Duration::from_millis(250);
-/// A provider that asks for a longer pause than this gets no more than this.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
-
-/// The attributes that tokens are sealed under.
-pub(super) const ACCESS_TOKEN: &str = "access_token";
-pub(super) const REFRESH_TOKEN: &str = "refresh_token";
-
 /// A grant whose access token is good, and what to say with it.
 #[derive(Debug)]
 pub(super) struct Usable {
@@ -361,82 +363,6 @@ impl Bifrost {
         }
     }
 
-    /// Step 6.
-    async fn note_failure(
-        &self,
-        reached: &Reached,
-        holder: &Holder,
-        failure: &Failure,
-        maybe_spent: bool,
-        failures: u32,
-    ) -> Result<Attempt, Problem> {
-        let now = Timestamp::now();
-        let failed = failed_exchange(
-            reached.connection.settings.flow,
-            failure,
-            maybe_spent,
-            failures,
-            now,
-        );
-        tracing::warn!(
-            grant = %holder.grant, connection = %reached.connection.id, code = failure.code,
-            detail = failed.error.detail, "a refresh failed"
-        );
-        match self
-            .store
-            .write_failure(&reached.grant_key, holder, &failed, now)
-            .await?
-        {
-            Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
-            Written::Forestalled(grant) => {
-                self.give_back_lease(reached, holder, grant.as_deref()).await;
-                Ok(Attempt::Moved(grant))
-            }
-        }
-    }
-
-    /// What could not even begin is a failure too: noted, so that people see it and the sweep does not try every minute.
-    /// Nothing was spent, so no lease was taken. What passes by itself (DynamoDB, KMS) is not the grant's trouble.
-    async fn note_unprepared(
-        &self,
-        reached: &Reached,
-        seen: Option<Grant>,
-        problem: Problem,
-    ) -> Result<Attempt, Problem> {
-        let lasting = matches!(
-            problem.code,
-            Code::SecretUnavailable | Code::PlaceholderUnresolved
-        );
-        let Some(grant) = seen.filter(|_| lasting) else {
-            return Err(problem);
-        };
-        let now = Timestamp::now();
-        let failed = FailedExchange {
-            status: GrantStatus::Failing,
-            error: LastError {
-                code: problem.code.to_string(),
-                title: problem.code.title().to_owned(),
-                detail: problem.detail.clone(),
-                fix: problem.fix.clone(),
-                at: now,
-            },
-            retry_at: Some(now + backoff(grant.failures + 1, jitter())),
-            maybe_spent: grant.maybe_spent,
-            swept: reached.connection.settings.flow == Flow::AuthorizationCode,
-        };
-        if let Some(cause) = problem.cause_chain() {
-            tracing::warn!(grant = %grant.id, code = %problem.code, cause, "a refresh could not begin");
-        }
-        match self
-            .store
-            .write_unbegun(&reached.grant_key, &grant, &failed, now)
-            .await?
-        {
-            Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
-            Written::Forestalled(grant) => Ok(Attempt::Moved(grant)),
-        }
-    }
-
     /// A lease that outlives its purpose would make others wait, and then take it for a crash.
     async fn give_back_lease(&self, reached: &Reached, holder: &Holder, grant: Option<&Grant>) {
         if !grant.is_some_and(|grant| grant.is_held_by(&holder.owner)) {
@@ -530,36 +456,6 @@ fn mints_elsewhere(reached: &Reached, grant: &Grant) -> bool {
             .is_some_and(|values| *values != grant.url_values)
 }
 
-/// A client_credentials grant before its first token.
-fn first_grant(reached: &Reached, lease: Lease, now: Timestamp) -> Grant {
-    Grant {
-        id: GrantId::new(),
-        connection_id: reached.connection.id,
-        incarnation: Incarnation::new(),
-        generation: 0,
-        status: GrantStatus::New,
-        access_token: None,
-        refresh_token: None,
-        token_type: String::new(),
-        scopes: reached.connection.settings.scopes.clone(),
-        asked_scopes: reached.connection.settings.scopes.clone(),
-        issued_at: None,
-        expires_at: None,
-        url_values: reached.mint_at.clone().unwrap_or_default(),
-        lease: Some(lease),
-        maybe_spent: false,
-        failures: 0,
-        retry_at: None,
-        last_error: None,
-        last_refresh_at: None,
-        refresh_at: None,
-        forced_at: None,
-        disconnected_at_revision: None,
-        created_at: now,
-        updated_at: now,
-    }
-}
-
 /// Nothing is spent that could not be seen through to its end.
 fn check_budget(deadline: Deadline) -> Result<(), Problem> {
     if deadline.remaining() >= EXCHANGE_BUDGET {
@@ -567,130 +463,6 @@ fn check_budget(deadline: Deadline) -> Result<(), Problem> {
     }
     let detail = "There is too little time left in this invocation to refresh the token safely.";
     Err(Problem::new(Code::RefreshInProgress, detail).retry_after(Duration::from_secs(1)))
-}
-
-/// Who we are to the provider.
-pub(super) fn registration<'a>(
-    connection: &'a Connection,
-    client_secret: Option<&'a Secret>,
-    token_url: url::Url,
-) -> Registration<'a> {
-    let settings = &connection.settings;
-    Registration {
-        client_id: &settings.client_id,
-        client_secret,
-        client_auth: settings.client_auth,
-        token_url,
-        token_params: &settings.token_params,
-        scopes: &settings.scopes,
-        audience: settings.audience.as_deref(),
-        default_lifetime: None,
-    }
-}
-
-/// A token set as it is stored under a grant's key.
-pub(super) fn sealed_tokens(
-    key: &ItemKey,
-    data_key: &DataKey,
-    tokens: &TokenSet,
-    url_values: &BTreeMap<String, String>,
-    swept: bool,
-) -> Result<NewTokens, Problem> {
-    let refresh_token = tokens
-        .refresh_token
-        .as_ref()
-        .map(|token| data_key.seal(key, REFRESH_TOKEN, token))
-        .transpose()?;
-    let issued_at = tokens.expires_at - tokens.lifetime;
-    Ok(NewTokens {
-        access_token: data_key.seal(key, ACCESS_TOKEN, &tokens.access_token)?,
-        refresh_token,
-        token_type: tokens.token_type.clone(),
-        scopes: tokens.scopes.clone(),
-        issued_at,
-        expires_at: tokens.expires_at,
-        refresh_at: swept.then(|| sweep_at(issued_at, tokens.expires_at, jitter())),
-        url_values: url_values.clone(),
-        forced: false,
-    })
-}
-
-/// What a failure means for the grant, and when the next attempt is due.
-fn failed_exchange(
-    flow: Flow,
-    failure: &Failure,
-    maybe_spent: bool,
-    failures: u32,
-    now: Timestamp,
-) -> FailedExchange {
-    let mut error = LastError::of(failure, now);
-    // A client that speaks for itself has nothing that a person could renew by signing in.
-    let terminal = failure.class == FailureClass::Terminal && flow == Flow::AuthorizationCode;
-    if terminal && maybe_spent {
-        error.detail.push_str(
-            " An earlier request with this refresh token got no answer: the provider may have taken the token for spent.",
-        );
-    }
-    let pause = match failure.class {
-        FailureClass::Throttled {
-            retry_after: Some(asked),
-        } => asked.min(LONGEST_RETRY_AFTER),
-        _ => backoff(failures, jitter()),
-    };
-    FailedExchange {
-        status: if terminal {
-            GrantStatus::Reauthorize
-        } else {
-            GrantStatus::Failing
-        },
-        error,
-        retry_at: (!terminal).then(|| now + pause),
-        maybe_spent: maybe_spent || failure.class.may_have_spent_the_token(),
-        swept: flow == Flow::AuthorizationCode,
-    }
-}
-
-fn refusal_problem(grant: Option<&Grant>, flow: Flow, refusal: &Refusal) -> Problem {
-    let last = grant.and_then(|grant| grant.last_error.as_ref());
-    match (refusal, last) {
-        (Refusal::NotConnected, _) => Problem::new(Code::NotConnected, Code::NotConnected.title()),
-        (Refusal::Reauthorize, Some(error)) => error.problem(Code::Reauthorize),
-        (Refusal::Reauthorize, None) => {
-            let detail = "The token has expired, and the provider gave no refresh token to renew it with.";
-            Problem::new(Code::Reauthorize, detail)
-        }
-        (Refusal::Failing { retry_after }, Some(error)) => {
-            let client = matches!(error.code.as_str(), "invalid_client" | "unauthorized_client");
-            let refused = flow == Flow::ClientCredentials && error.code.contains('_');
-            let code = match (client, refused) {
-                (true, _) => Code::ClientRejected,
-                (_, true) => Code::ProviderRefused,
-                _ => Code::ProviderUnavailable,
-            };
-            error.problem(code).retry_after(*retry_after)
-        }
-        (Refusal::Failing { retry_after }, None) => {
-            Problem::new(Code::ProviderUnavailable, "The last refresh failed.").retry_after(*retry_after)
-        }
-    }
-}
-
-fn warning_text(warning: &Warning, grant: &Grant) -> String {
-    match (warning, &grant.last_error) {
-        (Warning::Failing, Some(error)) => {
-            format!(
-                "Refreshing fails ({}: {}); this token is still good.",
-                error.code, error.title
-            )
-        }
-        (Warning::Failing, None) => "Refreshing fails; this token is still good.".to_owned(),
-        (Warning::NoRefreshToken, _) => {
-            "There is no refresh token: reconnect before this token expires.".to_owned()
-        }
-        (Warning::ForcedRecently, _) => {
-            "This token was refreshed less than 30 s ago and is the current one.".to_owned()
-        }
-    }
 }
 
 /// Whether a winner, or a crash, has changed what a loser waits for.
@@ -701,9 +473,4 @@ fn differs(glimpse: Option<&Grant>, seen: &Grant) -> bool {
         || glimpse.incarnation != seen.incarnation
         || owner(glimpse) != owner(seen)
         || !glimpse.is_leased(Timestamp::now())
-}
-
-/// From 0 to 1, at random.
-pub(super) fn jitter() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }

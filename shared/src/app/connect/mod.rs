@@ -1,0 +1,323 @@
+//! Connecting: from the link that an administrator asks for to the grant that the provider's answer becomes.
+//!
+//! The browser passes through four steps: it opens the link and sees what is about to be connected ([`Bifrost::offer`]),
+//! says yes ([`Bifrost::begin`]), signs in at the provider, and comes back ([`Bifrost::finish`]). Every step proves that
+//! it is the same browser as the one before: a mail scanner that opens links, a forwarded link or a stolen redirect does
+//! nothing by itself.
+
+mod finish;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Bifrost,
+    lookup::{Along, fill, needed_values, url_values},
+};
+use crate::{
+    model::{
+        Code, Exposed, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
+        access::{Caller, Verb},
+        connection::{AvailableTo, Connection, Flow},
+        failure::Failure,
+        input::Input,
+        secret::sha256_hex,
+    },
+    oauth::{self, AuthorizeRequest},
+    store::{
+        ItemKey,
+        tickets::{CallbackState, Ticket},
+    },
+};
+pub use finish::{Arrival, Connected, NotConnected};
+
+/// How long a link is good if nothing else is asked for, and at most.
+const DEFAULT_VALIDITY: u64 = 900;
+const LONGEST_VALIDITY: u64 = 7 * 24 * 3600;
+/// How long a person may take at the provider's sign-in, and a used state keeps its outcome.
+pub const SIGN_IN_TIME: Duration = Duration::from_secs(10 * 60);
+/// The attribute that the PKCE verifier is sealed under.
+const VERIFIER: &str = "verifier";
+
+/// A link to hand to whoever signs in.
+#[derive(Debug, Serialize)]
+pub struct ConnectLink {
+    pub connect_url: Exposed,
+    pub expires_at: Timestamp,
+}
+
+/// What a person who opens a link is shown.
+#[derive(Debug)]
+pub struct Offer {
+    pub connection: Name,
+    pub description: Option<String>,
+    /// The host that the person will be sent to.
+    pub provider_host: String,
+    pub scopes: Vec<String>,
+    /// The organization's name, or None for the platform.
+    pub organization: Option<String>,
+    /// The key that asked.
+    pub asked_by: String,
+    pub expires_at: Timestamp,
+}
+
+/// Where a person who said yes goes.
+#[derive(Debug)]
+pub struct Departure {
+    /// With the state in it.
+    pub authorize_url: Secret,
+    /// The name of the cookie that this browser must bring back, from the state's hash; and its value.
+    pub cookie_name: String,
+    pub cookie: Secret,
+}
+
+impl Bifrost {
+    /// A link for connecting the scope's own grant, or with `organization_id` that organization's own grant on a global
+    /// connection.
+    pub async fn authorize(
+        &self,
+        caller: &Caller,
+        scope: Option<&str>,
+        name: &Name,
+        integration: Option<&Name>,
+        body: Map<String, Value>,
+        public_url: &str,
+    ) -> Result<ConnectLink, Problem> {
+        let asked_scope = caller.scope(scope)?;
+        let mut input = Input::new(body);
+        let return_to: Option<String> = input.optional("return_to");
+        let organization: Option<OrganizationId> = input.optional("organization_id");
+        let valid_for = input.optional("valid_for").unwrap_or(DEFAULT_VALIDITY);
+        if !(1..=LONGEST_VALIDITY).contains(&valid_for) {
+            input.wrong("valid_for", "must be 1 to 604800 seconds (7 days)");
+        }
+        let return_to = return_to.and_then(|url| {
+            let url = self.allowed_return(&url);
+            if url.is_none() {
+                input.wrong(
+                    "return_to",
+                    "must be a URL on one of the origins that the stack's ReturnToOrigins allows",
+                );
+            }
+            url
+        });
+        input.finish()?;
+        let (owner, grant_scope) = match organization {
+            None => (asked_scope, asked_scope),
+            Some(id) => (Scope::Global, caller.scope(Some(&id.to_string()))?),
+        };
+        caller.require(Verb::Connect, grant_scope)?;
+        if let Some(id) = grant_scope.organization()
+            && self.store.organization(id).await?.is_none()
+        {
+            return Err(Problem::not_found("organization", id));
+        }
+        let connection = self.store.connection(owner, &name.folded()).await?;
+        let connection = connection.ok_or_else(|| Problem::not_found("connection", name))?;
+        if connection.settings.flow == Flow::ClientCredentials {
+            let detail = format!(
+                "{} has the flow client_credentials: nobody signs in to it.",
+                connection.name
+            );
+            return Err(Problem::new(Code::WrongFlow, detail));
+        }
+        let url_values = self.values_for(grant_scope, &connection, integration).await?;
+        let now = Timestamp::now();
+        let ticket = Ticket {
+            connection_id: connection.id,
+            connection_name: connection.name.clone(),
+            owner,
+            grant_scope,
+            asked_by: caller.key_id.clone(),
+            return_to,
+            url_values,
+            redirect_uri: connection.redirect_uri(public_url),
+            created_at: now,
+            expires_at: now + Duration::from_secs(valid_for),
+            used_at: None,
+        };
+        let token = oauth::random_secret();
+        self.store
+            .create_ticket(&hash(&token), &ticket, ticket.expires_at + SIGN_IN_TIME)
+            .await?;
+        if grant_scope == owner {
+            self.store
+                .connection_pending(&connection, ticket.expires_at)
+                .await?;
+        }
+        let connect_url = Exposed(format!("{public_url}/connect/{}", token.expose()).into());
+        Ok(ConnectLink {
+            connect_url,
+            expires_at: ticket.expires_at,
+        })
+    }
+
+    /// What is about to be connected. Changes nothing.
+    pub async fn offer(&self, token: &Secret) -> Result<Offer, Problem> {
+        let (ticket, connection) = self.open_ticket(&hash(token)).await?;
+        let organization = match ticket.grant_scope {
+            Scope::Global => None,
+            Scope::Organization(id) => {
+                let organization = self.store.organization(id).await?.ok_or_else(link_invalid)?;
+                Some(organization.name)
+            }
+        };
+        let host = authorization_url(&connection, &ticket)?
+            .host_str()
+            .unwrap_or_default()
+            .to_owned();
+        Ok(Offer {
+            connection: connection.name,
+            description: connection.settings.description,
+            provider_host: host,
+            scopes: connection.settings.scopes,
+            organization,
+            asked_by: ticket.asked_by,
+            expires_at: ticket.expires_at,
+        })
+    }
+
+    /// The person said yes: a state is made for this browser.
+    pub async fn begin(&self, token: &Secret) -> Result<Departure, Problem> {
+        let ticket_hash = hash(token);
+        let (ticket, connection) = self.open_ticket(&ticket_hash).await?;
+        let (state, cookie) = (oauth::random_secret(), oauth::random_secret());
+        let state_hash = hash(&state);
+        let pkce = connection.settings.pkce.then(oauth::new_pkce);
+        let now = Timestamp::now();
+        let verifier = match &pkce {
+            Some((_, verifier)) => {
+                let item = ItemKey::callback_state(&state_hash);
+                Some(self.seal(ticket.grant_scope, &item, VERIFIER, verifier).await?)
+            }
+            None => None,
+        };
+        let callback_state = CallbackState {
+            ticket: ticket_hash,
+            cookie_hash: hash(&cookie),
+            connection_revision: connection.revision,
+            verifier,
+            created_at: now,
+            expires_at: now + SIGN_IN_TIME,
+            used_at: None,
+            used_by: None,
+            outcome: None,
+        };
+        let authorize_url = oauth::authorize_url(&AuthorizeRequest {
+            authorization_url: &authorization_url(&connection, &ticket)?,
+            client_id: &connection.settings.client_id,
+            redirect_uri: &ticket.redirect_uri,
+            scopes: &connection.settings.scopes,
+            state: &state,
+            pkce: pkce.as_ref().map(|(challenge, _)| challenge),
+            audience: connection.settings.audience.as_deref(),
+            authorize_params: &connection.settings.authorize_params,
+        })
+        .map_err(failure_problem)?;
+        self.store
+            .create_callback_state(&state_hash, &callback_state)
+            .await?;
+        Ok(Departure {
+            authorize_url: authorize_url.to_string().into(),
+            cookie_name: cookie_name(&state_hash),
+            cookie,
+        })
+    }
+
+    /// A link that may still be followed, and the very connection it is for.
+    async fn open_ticket(&self, ticket_hash: &str) -> Result<(Ticket, Connection), Problem> {
+        let (ticket, connection) = self.unused_ticket(ticket_hash).await?;
+        if ticket.expires_at <= Timestamp::now() {
+            return Err(Problem::new(Code::LinkInvalid, "This link has expired."));
+        }
+        Ok((ticket, connection))
+    }
+
+    /// A ticket that no sign-in has used up. One that expires while its bearer is signing in serves to the end.
+    async fn unused_ticket(&self, ticket_hash: &str) -> Result<(Ticket, Connection), Problem> {
+        let ticket = self.store.ticket(ticket_hash).await?.ok_or_else(link_invalid)?;
+        if ticket.used_at.is_some() {
+            return Err(Problem::new(Code::LinkInvalid, "This link has been used."));
+        }
+        let connection = self
+            .store
+            .connection(ticket.owner, &ticket.connection_name.folded())
+            .await?;
+        let connection = connection.filter(|connection| connection.id == ticket.connection_id);
+        Ok((ticket, connection.ok_or_else(link_invalid)?))
+    }
+
+    /// What fills the placeholders of a connection's URLs for one scope; a missing one is the caller's to mend. Without
+    /// an integration, that of the connection's own name fills them.
+    async fn values_for(
+        &self,
+        scope: Scope,
+        connection: &Connection,
+        integration: Option<&Name>,
+    ) -> Result<BTreeMap<String, String>, Problem> {
+        let folded = connection.name.folded();
+        let name = integration.map_or_else(|| folded.clone(), Name::folded);
+        let found = self.look_up_integration(scope, &name, Along::Nothing).await?;
+        let seen = match (found, integration) {
+            (Some((seen, _)), Some(_)) => {
+                seen.require_use_of(&folded)?;
+                Some(seen)
+            }
+            (None, Some(integration)) => return Err(Problem::not_found("integration", integration)),
+            (found, None) => found.map(|(seen, _)| seen).filter(|seen| seen.uses(&folded)),
+        };
+        let mapped = seen.as_ref().is_some_and(|seen| seen.mapping.is_some());
+        let for_mapped_only = connection.settings.available_to == AvailableTo::Mapped;
+        if scope != connection.scope && for_mapped_only && !mapped {
+            return Err(Problem::not_found("connection", &connection.name));
+        }
+        let values = url_values(connection, seen.as_ref());
+        let mut needed = BTreeMap::new();
+        for url in connection.settings.urls() {
+            fill(url, &values)?;
+            needed.extend(needed_values(url, &values));
+        }
+        Ok(needed)
+    }
+
+    /// `return_to`, in the form that headers take, if it leads to an origin that the stack allows.
+    fn allowed_return(&self, text: &str) -> Option<String> {
+        let url = url::Url::parse(text).ok()?;
+        let origin = url.origin().ascii_serialization();
+        let plain = url.username().is_empty() && url.password().is_none();
+        (plain && self.environment.return_to_origins.contains(&origin)).then(|| url.to_string())
+    }
+}
+
+fn authorization_url(connection: &Connection, ticket: &Ticket) -> Result<url::Url, Problem> {
+    let template = connection
+        .settings
+        .authorization_url
+        .as_ref()
+        .ok_or_else(link_invalid)?;
+    fill(template, &ticket.url_values)
+}
+
+fn link_invalid() -> Problem {
+    Problem::new(
+        Code::LinkInvalid,
+        "There is no such link, or it is for a connection that is gone.",
+    )
+}
+
+fn failure_problem(failure: Failure) -> Problem {
+    let detail = format!("{}: {}", failure.title, failure.detail);
+    Problem::new(Code::ProviderRefused, detail).fix(failure.fix)
+}
+
+/// Tickets, states and cookies are 256 random bits, stored as their SHA-256.
+fn hash(secret: &Secret) -> String {
+    sha256_hex(&[secret.expose()])
+}
+
+/// Named after the state, so that two tabs don't disturb each other.
+fn cookie_name(state_hash: &str) -> String {
+    format!("bifrost-state-{}", &state_hash[..16])
+}

@@ -1,0 +1,174 @@
+//! What a failed exchange means: for the grant, for the next attempt, and in words for whoever asked.
+
+use std::time::Duration;
+
+use super::{Attempt, tokens::jitter};
+use crate::{
+    app::{Bifrost, lookup::Reached},
+    model::{
+        Code, Problem, Timestamp,
+        connection::{Flow, LastError},
+        failure::{Failure, FailureClass},
+        grant::{Grant, GrantStatus, Refusal, Warning, backoff},
+    },
+    store::grants::{FailedExchange, Holder, Written},
+};
+
+/// A provider that asks for a longer pause than this gets no more than this.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+impl Bifrost {
+    /// Step 6.
+    pub(super) async fn note_failure(
+        &self,
+        reached: &Reached,
+        holder: &Holder,
+        failure: &Failure,
+        maybe_spent: bool,
+        failures: u32,
+    ) -> Result<Attempt, Problem> {
+        let now = Timestamp::now();
+        let failed = failed_exchange(
+            reached.connection.settings.flow,
+            failure,
+            maybe_spent,
+            failures,
+            now,
+        );
+        tracing::warn!(
+            grant = %holder.grant, connection = %reached.connection.id, code = failure.code,
+            detail = failed.error.detail, "a refresh failed"
+        );
+        match self
+            .store
+            .write_failure(&reached.grant_key, holder, &failed, now)
+            .await?
+        {
+            Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
+            Written::Forestalled(grant) => {
+                self.give_back_lease(reached, holder, grant.as_deref()).await;
+                Ok(Attempt::Moved(grant))
+            }
+        }
+    }
+
+    /// What could not even begin is a failure too: noted, so that people see it and the sweep does not try every minute.
+    /// Nothing was spent, so no lease was taken. What passes by itself (DynamoDB, KMS) is not the grant's trouble.
+    pub(super) async fn note_unprepared(
+        &self,
+        reached: &Reached,
+        seen: Option<Grant>,
+        problem: Problem,
+    ) -> Result<Attempt, Problem> {
+        let lasting = matches!(
+            problem.code,
+            Code::SecretUnavailable | Code::PlaceholderUnresolved
+        );
+        let Some(grant) = seen.filter(|_| lasting) else {
+            return Err(problem);
+        };
+        let now = Timestamp::now();
+        let failed = FailedExchange {
+            status: GrantStatus::Failing,
+            error: LastError {
+                code: problem.code.to_string(),
+                title: problem.code.title().to_owned(),
+                detail: problem.detail.clone(),
+                fix: problem.fix.clone(),
+                at: now,
+            },
+            retry_at: Some(now + backoff(grant.failures + 1, jitter())),
+            maybe_spent: grant.maybe_spent,
+            swept: reached.connection.settings.flow == Flow::AuthorizationCode,
+        };
+        if let Some(cause) = problem.cause_chain() {
+            tracing::warn!(grant = %grant.id, code = %problem.code, cause, "a refresh could not begin");
+        }
+        match self
+            .store
+            .write_unbegun(&reached.grant_key, &grant, &failed, now)
+            .await?
+        {
+            Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
+            Written::Forestalled(grant) => Ok(Attempt::Moved(grant)),
+        }
+    }
+}
+
+/// What a failure means for the grant, and when the next attempt is due.
+fn failed_exchange(
+    flow: Flow,
+    failure: &Failure,
+    maybe_spent: bool,
+    failures: u32,
+    now: Timestamp,
+) -> FailedExchange {
+    let mut error = LastError::of(failure, now);
+    // A client that speaks for itself has nothing that a person could renew by signing in.
+    let terminal = failure.class == FailureClass::Terminal && flow == Flow::AuthorizationCode;
+    if terminal && maybe_spent {
+        error.detail.push_str(
+            " An earlier request with this refresh token got no answer: the provider may have taken the token for spent.",
+        );
+    }
+    let pause = match failure.class {
+        FailureClass::Throttled {
+            retry_after: Some(asked),
+        } => asked.min(LONGEST_RETRY_AFTER),
+        _ => backoff(failures, jitter()),
+    };
+    FailedExchange {
+        status: if terminal {
+            GrantStatus::Reauthorize
+        } else {
+            GrantStatus::Failing
+        },
+        error,
+        retry_at: (!terminal).then(|| now + pause),
+        maybe_spent: maybe_spent || failure.class.may_have_spent_the_token(),
+        swept: flow == Flow::AuthorizationCode,
+    }
+}
+
+pub(super) fn refusal_problem(grant: Option<&Grant>, flow: Flow, refusal: &Refusal) -> Problem {
+    let last = grant.and_then(|grant| grant.last_error.as_ref());
+    match (refusal, last) {
+        (Refusal::NotConnected, _) => Problem::new(Code::NotConnected, Code::NotConnected.title()),
+        (Refusal::Reauthorize, Some(error)) => error.problem(Code::Reauthorize),
+        (Refusal::Reauthorize, None) => {
+            let detail = "The token has expired, and the provider gave no refresh token to renew it with.";
+            Problem::new(Code::Reauthorize, detail)
+        }
+        (Refusal::Failing { retry_after }, Some(error)) => {
+            let client = matches!(error.code.as_str(), "invalid_client" | "unauthorized_client");
+            let refused = flow == Flow::ClientCredentials && error.code.contains('_');
+            let code = match (client, refused) {
+                (true, _) => Code::ClientRejected,
+                (_, true) => Code::ProviderRefused,
+                _ => Code::ProviderUnavailable,
+            };
+            error.problem(code).retry_after(*retry_after)
+        }
+        (Refusal::Failing { retry_after }, None) => {
+            Problem::new(Code::ProviderUnavailable, "The last refresh failed.").retry_after(*retry_after)
+        }
+    }
+}
+
+pub(super) fn warning_text(warning: &Warning, grant: &Grant) -> String {
+    match (warning, &grant.last_error) {
+        (Warning::Failing, Some(error)) => {
+            format!(
+                "Refreshing fails ({}: {}); this token is still good.",
+                error.code, error.title
+            )
+        }
+        (Warning::Failing, None) => "Refreshing fails; this token is still good.".to_owned(),
+        (Warning::NoRefreshToken, _) => {
+            "There is no refresh token: reconnect before this token expires.".to_owned()
+        }
+        (Warning::ForcedRecently, _) => {
+            "This token was refreshed less than 30 s ago and is the current one.".to_owned()
+        }
+    }
+}
