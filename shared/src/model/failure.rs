@@ -25,13 +25,6 @@ pub enum FailureClass {
     Malformed,
 }
 
-impl FailureClass {
-    /// Whether a rotating refresh token that went out with the request may be spent although no new one arrived.
-    pub fn may_have_spent_the_token(self) -> bool {
-        matches!(self, Self::Ambiguous | Self::Malformed)
-    }
-}
-
 /// One failure. Safe to log, to store and to show: no text in it holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{title} ({code}): {detail}")]
@@ -45,6 +38,8 @@ pub struct Failure {
     pub detail: String,
     /// What the reader can do about it.
     pub fix: String,
+    /// The provider's server failed while it had the request, after doing who knows how much of it.
+    pub server_failed: bool,
 }
 
 impl Failure {
@@ -69,6 +64,18 @@ impl Failure {
         Self::described(known.unwrap_or(UNKNOWN), code, detail)
     }
 
+    /// Whether a rotating refresh token that went out with the request may be spent although no new one arrived.
+    pub fn may_have_spent_the_token(&self) -> bool {
+        self.server_failed || matches!(self.class, FailureClass::Ambiguous | FailureClass::Malformed)
+    }
+
+    /// The same failure, of a server that failed with the request in hand: it may pass.
+    pub fn of_failing_server(mut self) -> Self {
+        self.class = FailureClass::Transient;
+        self.server_failed = true;
+        self
+    }
+
     fn described((class, title, fix): Meaning, code: &str, detail: String) -> Self {
         Self {
             class,
@@ -76,6 +83,7 @@ impl Failure {
             title: title.to_owned(),
             detail,
             fix: fix.to_owned(),
+            server_failed: false,
         }
     }
 

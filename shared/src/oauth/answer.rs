@@ -52,7 +52,7 @@ pub(super) fn accepted(
     Err(if throttled {
         failure.with_class(FailureClass::Throttled { retry_after })
     } else if status.is_server_error() {
-        failure.with_class(FailureClass::Transient)
+        failure.of_failing_server()
     } else {
         failure
     })

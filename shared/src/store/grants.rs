@@ -56,6 +56,9 @@ pub struct NewTokens {
     pub url_values: std::collections::BTreeMap<String, String>,
     /// A refresh that someone without `edit` forced.
     pub forced: bool,
+    /// Another exchange may have presented the same refresh token: a provider that takes that for theft may yet end the
+    /// whole family.
+    pub contested: bool,
 }
 
 /// A failed exchange as it is stored.
@@ -87,7 +90,8 @@ impl Store {
         answer.item.map(from_item).transpose()
     }
 
-    /// Takes the lease on the grant exactly as it was seen: same incarnation, same generation, same lease or none. So
+    /// Takes the lease on the grant exactly as it was seen: same incarnation, same generation, same failures, same lease
+    /// or none. So
     /// the re-read under the lease and the taking are one write, and a lease that lapsed unreleased, the sign that its
     /// holder may have spent the token, can't go unnoticed.
     pub async fn lease_grant(
@@ -106,7 +110,9 @@ impl Store {
                 "lease_owner = :seen_owner AND lease_until = :seen_until"
             }
         };
-        let condition = format!("incarnation = :incarnation AND generation = :spending AND {lease}");
+        let failures = failures_as_seen(seen, &mut values);
+        let condition =
+            format!("incarnation = :incarnation AND generation = :spending AND {lease} AND {failures}");
         self.update_grant(
             key,
             "SET lease_owner = :owner, lease_until = :until",
@@ -199,6 +205,8 @@ impl Store {
         }
         let mut current = holder_values();
         current.insert(":spending".to_owned(), number(holder.spending));
+        // Someone took the lease over, and may have presented the same refresh token.
+        current.insert(":contested".to_owned(), AttributeValue::Bool(true));
         self.update_grant(
             key,
             &update,
@@ -236,10 +244,9 @@ impl Store {
         let (update, mut values) = failure_update(seen.id, failure, false, now)?;
         let unchanged = unchanged(Some(seen));
         values.extend(unchanged.values);
-        let condition = format!(
-            "{} AND (attribute_not_exists(lease_until) OR lease_until < :now)",
-            unchanged.expression
-        );
+        let failures = failures_as_seen(seen, &mut values);
+        let free = "(attribute_not_exists(lease_until) OR lease_until < :now)";
+        let condition = format!("{} AND {failures} AND {free}", unchanged.expression);
         self.update_grant(key, &update, &condition, values).await
     }
 
@@ -442,6 +449,16 @@ fn unchanged(seen: Option<&Grant>) -> Condition {
     }
 }
 
+/// No exchange has come and gone since the grant was seen: each that fails is counted. Without this, a lease taken and
+/// given back in between would go unnoticed, and with it what its holder noted.
+fn failures_as_seen(seen: &Grant, values: &mut Item) -> &'static str {
+    values.insert(":failures".to_owned(), number(seen.failures));
+    match seen.failures {
+        0 => "(attribute_not_exists(failures) OR failures = :failures)",
+        _ => "failures = :failures",
+    }
+}
+
 fn holder_values(holder: &Holder, until: Timestamp) -> Item {
     Item::from([
         (":owner".to_owned(), text(&holder.owner)),
@@ -517,7 +534,7 @@ fn token_update(grant: GrantId, tokens: &NewTokens, now: Timestamp) -> Result<Up
         "url_values = :url_values",
         "last_refresh_at = :now",
         "updated_at = :now",
-        "maybe_spent = :false",
+        "maybe_spent = :contested",
         "failures = :zero",
     ];
     let mut values = Item::from([
@@ -528,7 +545,7 @@ fn token_update(grant: GrantId, tokens: &NewTokens, now: Timestamp) -> Result<Up
         (":expires_at".to_owned(), text(tokens.expires_at.to_string())),
         (":url_values".to_owned(), attribute(&tokens.url_values)?),
         (":now".to_owned(), text(now.to_string())),
-        (":false".to_owned(), AttributeValue::Bool(false)),
+        (":contested".to_owned(), AttributeValue::Bool(tokens.contested)),
         (":zero".to_owned(), number(0)),
         (":one".to_owned(), number(1)),
     ]);

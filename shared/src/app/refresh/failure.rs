@@ -125,7 +125,7 @@ fn failed_exchange(
         },
         error,
         retry_at: (!terminal).then(|| now + pause),
-        maybe_spent: maybe_spent || failure.class.may_have_spent_the_token(),
+        maybe_spent: maybe_spent || failure.may_have_spent_the_token(),
         swept: flow == Flow::AuthorizationCode,
     }
 }

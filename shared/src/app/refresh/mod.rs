@@ -158,13 +158,13 @@ impl Bifrost {
         };
         check_budget(deadline)?;
         let failed_before = seen.as_ref().map_or(0, |grant| grant.failures);
-        let (holder, maybe_spent) = match self.lease(reached, seen).await? {
-            Leased::Taken { holder, maybe_spent } => (holder, maybe_spent),
+        let (holder, doubt) = match self.lease(reached, seen).await? {
+            Leased::Taken { holder, doubt } => (holder, doubt),
             Leased::Moved(grant) => return Ok(Attempt::Moved(grant)),
         };
         // A slow DynamoDB may have used up the time that the exchange needs.
         if let Err(problem) = check_budget(deadline) {
-            self.store.release_lease(&reached.grant_key, &holder).await?;
+            self.give_up_lease(reached, &holder, &doubt).await?;
             return Err(problem);
         }
         let exchange = self.exchange(&reached.connection, &prepared);
@@ -175,11 +175,21 @@ impl Bifrost {
         match outcome {
             Ok(tokens) => {
                 let forced = matches!(want, Want::Newer { limited: true, .. });
-                self.write_back(reached, &holder, &prepared, tokens, forced, deadline)
-                    .await
+                self.write_back(
+                    reached,
+                    &holder,
+                    &prepared,
+                    tokens,
+                    Circumstances {
+                        forced,
+                        contested: doubt.contested,
+                    },
+                    deadline,
+                )
+                .await
             }
             Err(failure) => {
-                self.note_failure(reached, &holder, &failure, maybe_spent, failed_before + 1)
+                self.note_failure(reached, &holder, &failure, doubt.maybe_spent, failed_before + 1)
                     .await
             }
         }
@@ -245,14 +255,19 @@ impl Bifrost {
             return match created {
                 true => Ok(Leased::Taken {
                     holder,
-                    maybe_spent: false,
+                    doubt: Doubt::default(),
                 }),
                 false => Ok(Leased::Moved(
                     self.store.grant(&reached.grant_key).await?.map(Box::new),
                 )),
             };
         };
-        let maybe_spent = grant.maybe_spent || grant.has_lapsed_lease(now);
+        let lapsed = grant.has_lapsed_lease(now);
+        let doubt = Doubt {
+            lapsed,
+            maybe_spent: grant.maybe_spent || lapsed,
+            contested: lapsed || (grant.maybe_spent && grant.failures > 0),
+        };
         let (incarnation, spending) = (grant.incarnation, grant.generation);
         let holder = Holder {
             grant: grant.id,
@@ -265,10 +280,10 @@ impl Bifrost {
             .lease_grant(&reached.grant_key, &grant, &holder, until)
             .await?
         {
-            Written::Done(_) => Ok(Leased::Taken { holder, maybe_spent }),
+            Written::Done(_) => Ok(Leased::Taken { holder, doubt }),
             // The answer to an earlier try of the SDK was lost, but the try was not.
             Written::Forestalled(Some(grant)) if grant.is_held_by(&holder.owner) => {
-                Ok(Leased::Taken { holder, maybe_spent })
+                Ok(Leased::Taken { holder, doubt })
             }
             Written::Forestalled(grant) => Ok(Leased::Moved(grant)),
         }
@@ -319,14 +334,16 @@ impl Bifrost {
         holder: &Holder,
         prepared: &Prepared,
         tokens: TokenSet,
-        forced: bool,
+        circumstances: Circumstances,
         deadline: Deadline,
     ) -> Result<Attempt, Problem> {
         let key = &reached.grant_key;
         let swept = reached.connection.settings.flow == Flow::AuthorizationCode
             && (tokens.refresh_token.is_some() || prepared.refresh_token.is_some());
+        let Circumstances { forced, contested } = circumstances;
         let new = NewTokens {
             forced,
+            contested,
             ..sealed_tokens(key, &prepared.data_key, &tokens, &prepared.url_values, swept)?
         };
         let mut pause = Duration::from_millis(50);
@@ -360,6 +377,20 @@ impl Bifrost {
                 self.give_back_lease(reached, holder, grant.as_deref()).await;
                 Ok(Attempt::Moved(grant))
             }
+        }
+    }
+
+    /// Gives a lease back with nothing spent. One that was taken over from a lapsed one stays behind, lapsed again: it is
+    /// the only sign that the holder before may have spent the token.
+    async fn give_up_lease(&self, reached: &Reached, holder: &Holder, doubt: &Doubt) -> Result<(), Problem> {
+        let key = &reached.grant_key;
+        match doubt.lapsed {
+            true => self
+                .store
+                .renew_lease(key, holder, Timestamp::now() - RENEWAL)
+                .await
+                .map(drop),
+            false => self.store.release_lease(key, holder).await,
         }
     }
 
@@ -406,14 +437,32 @@ impl Bifrost {
     }
 }
 
+/// How an exchange came about, for the record.
+#[derive(Clone, Copy, Debug)]
+struct Circumstances {
+    forced: bool,
+    contested: bool,
+}
+
 /// What one attempt led to.
 enum Attempt {
     Refreshed(Box<Grant>),
     Moved(Option<Box<Grant>>),
 }
 
+/// What a new holder knows of those before it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubt {
+    /// The lease before this one lapsed unreleased.
+    lapsed: bool,
+    /// The refresh token may have been spent by a request whose answer was lost.
+    maybe_spent: bool,
+    /// It may be presented twice for the same generation.
+    contested: bool,
+}
+
 enum Leased {
-    Taken { holder: Holder, maybe_spent: bool },
+    Taken { holder: Holder, doubt: Doubt },
     Moved(Option<Box<Grant>>),
 }
 

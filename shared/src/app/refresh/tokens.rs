@@ -91,6 +91,7 @@ pub(in crate::app) fn sealed_tokens(
         refresh_at: swept.then(|| sweep_at(issued_at, tokens.expires_at, jitter())),
         url_values: url_values.clone(),
         forced: false,
+        contested: false,
     })
 }
 
