@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, IF_MATCH};
 use reqwest::{Client, Method, redirect};
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 pub struct Api {
     url: String,
     key: Option<String>,
+    if_match: Option<String>,
 }
 
 impl Api {
@@ -18,6 +19,20 @@ impl Api {
         Self {
             url: url.to_owned(),
             key: key.map(str::to_owned),
+            if_match: None,
+        }
+    }
+
+    /// The same caller, who from now on changes only what still is as this answer showed it.
+    ///
+    /// # Panics
+    /// When the answer has no `ETag`.
+    #[must_use]
+    pub fn if_as_in(&self, answer: &Answer) -> Self {
+        let etag = answer.headers[ETAG].to_str().unwrap();
+        Self {
+            if_match: Some(etag.to_owned()),
+            ..self.clone()
         }
     }
 
@@ -41,6 +56,10 @@ impl Api {
         self.send(Method::PUT, path, Some(body.to_string())).await
     }
 
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body.to_string())).await
+    }
+
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, None).await
     }
@@ -62,6 +81,9 @@ impl Api {
         let mut request = http().request(method, format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        if let Some(etag) = &self.if_match {
+            request = request.header(IF_MATCH, etag);
         }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);

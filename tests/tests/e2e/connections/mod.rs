@@ -1,7 +1,10 @@
 mod authorize;
 mod client_credentials;
 mod create;
+mod delete;
+mod disconnect;
 mod get;
 mod list;
 mod refresh;
 mod token;
+mod update;
