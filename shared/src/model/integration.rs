@@ -103,7 +103,9 @@ impl Integration {
         let schema =
             ConfigSchema::from_json(schema).map_err(|message| Problem::invalid("config_schema", message))?;
         let stranded = schema.stranded(&self.defaults);
-        if let Some(Value::Object(defaults)) = merged.get_mut("defaults") {
+        // A patch that takes all defaults away means the secret ones too.
+        let defaults = merged.entry("defaults").or_insert_with(|| json!({}));
+        if let Value::Object(defaults) = defaults {
             if force {
                 defaults.retain(|key, value| !stranded.contains(key) || !self.still_holds(key, value));
             }
