@@ -1,4 +1,7 @@
 mod create;
+mod delete;
 mod get;
+mod list;
 mod mappings;
 mod resolve;
+mod update;
