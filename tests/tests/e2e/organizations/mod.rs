@@ -1,2 +1,3 @@
 mod create;
+mod delete;
 mod list;
