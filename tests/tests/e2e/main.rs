@@ -14,3 +14,4 @@ mod organizations;
 mod restart;
 mod schedule;
 mod secrecy;
+mod tenants;
