@@ -135,13 +135,20 @@ impl Bifrost {
         let Some((scope, _)) = key.grant_parts() else {
             return Ok(());
         };
-        let Some(grant) = self.store.grant(key).await? else {
-            return Ok(());
-        };
-        if grant.connection_id == connection.id && self.store.delete_grant(key, &grant).await? {
-            self.revoke_grant(connection, scope, key, &grant).await;
+        // A refresh may change it between the read and the deletion.
+        for _ in 0..ATTEMPTS {
+            let grant = self
+                .store
+                .grant(key)
+                .await?
+                .filter(|grant| grant.connection_id == connection.id);
+            let Some(grant) = grant else { return Ok(()) };
+            if self.store.delete_grant(key, &grant).await? {
+                self.revoke_grant(connection, scope, key, &grant).await;
+                return Ok(());
+            }
         }
-        Ok(())
+        Err(Problem::unavailable("a grant keeps changing"))
     }
 
     async fn connection_at(

@@ -42,7 +42,7 @@ impl Bifrost {
             }
             if self.store.update_integration(&new, old.revision).await? {
                 // No value that the old schema let in can come any more: mappings are written on this revision.
-                if reshaped && force {
+                if force {
                     self.settle_stranded(&new, true).await?;
                 }
                 return Ok(new.into());

@@ -131,14 +131,16 @@ impl Bifrost {
             return Ok(None);
         };
         let connection = seen.integration.connection_name().folded();
-        let available = seen.mapping.is_some();
         let reached = if connection == *name {
-            choose(&mut found, scope, candidates, Some(&seen), available)?
+            choose(&mut found, scope, candidates, Some(&seen))?
         } else {
             let candidates = Candidates::of(scope, &connection);
             let mut found = self.read_for(scope, None, &candidates, along).await?;
-            choose(&mut found, scope, candidates, Some(&seen), available)?
+            choose(&mut found, scope, candidates, Some(&seen))?
         };
+        let reached = self
+            .only_available(scope, reached, seen.mapping.is_some(), false)
+            .await?;
         Ok(Some((seen, reached)))
     }
 
@@ -157,18 +159,57 @@ impl Bifrost {
             .read_for(scope, Some(read), &candidates, Along::DataKeys)
             .await?;
         let seen = take_integration(&mut found, scope, read)?;
+        let reached = choose(
+            &mut found,
+            scope,
+            candidates,
+            seen.as_ref().filter(|_| integration.is_some()),
+        )?;
+        let mapped = seen
+            .as_ref()
+            .is_some_and(|seen| seen.mapping.is_some() && seen.uses(name));
         if integration.is_none() {
-            let available = seen
-                .as_ref()
-                .is_some_and(|seen| seen.mapping.is_some() && seen.uses(name));
-            let reached = choose(&mut found, scope, candidates, None, available)?;
-            return Ok((None, reached));
+            return Ok((None, self.only_available(scope, reached, mapped, true).await?));
         }
         let seen = seen.ok_or_else(|| Problem::not_found("integration", read))?;
         seen.require_use_of(name)?;
-        let available = seen.mapping.is_some();
-        let reached = choose(&mut found, scope, candidates, Some(&seen), available)?;
+        let reached = self.only_available(scope, reached, mapped, false).await?;
         Ok((Some(seen), reached))
+    }
+
+    /// A global connection may be kept for organizations that are mapped to what uses it. `any`: through whichever
+    /// integration that is.
+    async fn only_available(
+        &self,
+        scope: Scope,
+        reached: Option<Reached>,
+        mapped: bool,
+        any: bool,
+    ) -> Result<Option<Reached>, Problem> {
+        let Some(reached) = reached else { return Ok(None) };
+        let available = mapped || (self.is_available(scope, &reached.connection, any).await?);
+        Ok(available.then_some(reached))
+    }
+
+    /// Whether a scope may use a connection without being mapped by the integration at hand.
+    pub(super) async fn is_available(
+        &self,
+        scope: Scope,
+        connection: &Connection,
+        any: bool,
+    ) -> Result<bool, Problem> {
+        let organization = match scope {
+            Scope::Organization(id) if connection.scope == Scope::Global => id,
+            _ => return Ok(true),
+        };
+        if connection.settings.available_to == AvailableTo::All || !any {
+            return Ok(connection.settings.available_to == AvailableTo::All);
+        }
+        let name = connection.name.folded();
+        let mapped = self.store.integrations_mapped_to(organization).await?;
+        Ok(mapped
+            .iter()
+            .any(|integration| integration.connection_name().folded() == name))
     }
 
     async fn read_for(
@@ -214,7 +255,6 @@ fn choose(
     scope: Scope,
     candidates: Candidates,
     seen: Option<&Seen>,
-    mapped: bool,
 ) -> Result<Option<Reached>, Problem> {
     if let Some((connection_key, grant_key)) = candidates.own
         && let Some(connection) = found.take::<Connection>(&connection_key)?
@@ -232,11 +272,6 @@ fn choose(
     let Some(connection) = found.take::<Connection>(&candidates.global)? else {
         return Ok(None);
     };
-    // A global connection may be kept for organizations that are mapped to what uses it.
-    let for_mapped_only = connection.settings.available_to == AvailableTo::Mapped;
-    if scope != Scope::Global && for_mapped_only && !mapped {
-        return Ok(None);
-    }
     let mint_at = mint_at(&connection, seen);
     if let Some(grant_key) = candidates.own_on_global {
         let grant = take_grant(found, &grant_key, &connection)?;

@@ -83,13 +83,14 @@ impl Vault {
         Ok(())
     }
 
-    /// The data key that new values of a scope are sealed under; made if there is none yet.
+    /// The data key that new values of a scope are sealed under; made if there is none yet. Memory alone doesn't decide:
+    /// a key that was deleted with its organization, or is no longer current, must seal nothing more.
     pub async fn current(&self, scope: Scope) -> Result<DataKey, Problem> {
-        if let Some(key) = self.remembered_current(scope) {
-            return Ok(key);
-        }
         if let Some(wrapped) = self.store.current_data_key(scope).await? {
-            return self.unwrap_current(scope, wrapped).await;
+            return match self.remembered(scope, wrapped.version) {
+                Some(key) => Ok(key),
+                None => self.unwrap_current(scope, wrapped).await,
+            };
         }
         let (wrapped, key) = self.generate(scope).await?;
         if self.store.create_data_key(scope, &wrapped).await? {

@@ -203,7 +203,6 @@ async fn a_mapping_counts_on_the_integration_that_uses_the_connection_only() {
 }
 
 #[tokio::test]
-#[ignore = "without ?integration= only the integration of the connection's own name is asked"]
 async fn a_mapped_organization_need_not_name_the_integration_that_uses_the_connection() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;

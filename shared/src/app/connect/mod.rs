@@ -20,7 +20,7 @@ use crate::{
     model::{
         Code, Exposed, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
         access::{Caller, Verb},
-        connection::{AvailableTo, Connection, Flow},
+        connection::{Connection, Flow},
         failure::Failure,
         input::Input,
         secret::sha256_hex,
@@ -269,8 +269,11 @@ impl Bifrost {
             (found, None) => found.map(|(seen, _)| seen).filter(|seen| seen.uses(&folded)),
         };
         let mapped = seen.as_ref().is_some_and(|seen| seen.mapping.is_some());
-        let for_mapped_only = connection.settings.available_to == AvailableTo::Mapped;
-        if scope != connection.scope && for_mapped_only && !mapped {
+        if !mapped
+            && !self
+                .is_available(scope, connection, integration.is_none())
+                .await?
+        {
             return Err(Problem::not_found("connection", &connection.name));
         }
         let values = url_values(connection, seen.as_ref());

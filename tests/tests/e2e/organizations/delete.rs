@@ -114,7 +114,6 @@ async fn the_same_id_again_adopts_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "warm functions seal under the data key that the deletion took away, for as long as they remember it"]
 async fn an_organization_of_the_same_id_can_read_what_it_seals() {
     let app = TestApp::shared().await;
     let acme = app.organization("Acme").await;
