@@ -115,9 +115,7 @@ impl HttpConnector for Client {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
-            let request = request
-                .try_into_http1x()
-                .map_err(|error| ConnectorError::user(error.into()))?;
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             // Every operation we use sends its whole body from memory.
             let request = request.map(|body| body.bytes().map(<[u8]>::to_vec).unwrap_or_default());
             let request =
@@ -130,9 +128,7 @@ impl HttpConnector for Client {
             let mut answer = HttpResponse::new(status, SdkBody::from(body));
             for (name, value) in &headers {
                 if let Ok(value) = value.to_str() {
-                    answer
-                        .headers_mut()
-                        .append(name.as_str().to_owned(), value.to_owned());
+                    answer.headers_mut().append(name.as_str().to_owned(), value.to_owned());
                 }
             }
             Ok(answer)
@@ -142,9 +138,5 @@ impl HttpConnector for Client {
 
 /// Which of the SDK's kinds of failure it is decides whether the SDK tries again.
 fn connector_error(error: reqwest::Error) -> ConnectorError {
-    if error.is_timeout() {
-        ConnectorError::timeout(error.into())
-    } else {
-        ConnectorError::io(error.into())
-    }
+    if error.is_timeout() { ConnectorError::timeout(error.into()) } else { ConnectorError::io(error.into()) }
 }

@@ -9,9 +9,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// TLS 1.2 and 1.3 with Mozilla's roots and no client certificate. ALPN is left to whoever uses it.
 pub fn client_config() -> ClientConfig {
-    let roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring has cipher suites for both versions")

@@ -90,10 +90,7 @@ fn cargo(arguments: &[&str]) -> Result<()> {
         }
     }
     // Standard output is the table's.
-    cargo
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(arguments)
-        .stdout(Stdio::null());
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).stdout(Stdio::null());
     if cargo.status()?.success() {
         Ok(())
     } else {

@@ -35,10 +35,7 @@ impl House {
         let folder = binaries.folder("resolve", &binaries.resolve)?;
         let stack = start(folder, instances).await?;
         let key = furnish(&stack).await?;
-        let house = Self {
-            target: Target::new(resolve_url(&stack, OWN_CONNECTION), key),
-            stack,
-        };
+        let house = Self { target: Target::new(resolve_url(&stack, OWN_CONNECTION), key), stack };
         house.is_complete().await?;
         Ok(house)
     }
@@ -48,10 +45,7 @@ impl House {
         let folder = binaries.folder("empty", &binaries.empty)?;
         let stack = start(folder, instances).await?;
         let url = resolve_url(&stack, OWN_CONNECTION);
-        Ok(Self {
-            target: Target::new(url, stack.root_key().to_owned()),
-            stack,
-        })
+        Ok(Self { target: Target::new(url, stack.root_key().to_owned()), stack })
     }
 
     /// The same question about the integration that names another connection.
@@ -66,11 +60,7 @@ impl House {
         load::send(target, 1, count).await?;
         let after = self.stack.calls_by(RESOLVE);
         let each = |service| (of(&after, service) - of(&before, service)) as f64 / count as f64;
-        Ok(Calls {
-            dynamodb: each("DynamoDB."),
-            kms: each("KMS."),
-            secrets_manager: each("SecretsManager."),
-        })
+        Ok(Calls { dynamodb: each("DynamoDB."), kms: each("KMS."), secrets_manager: each("SecretsManager.") })
     }
 
     /// The process in the resolve function's place, when there is but one.
@@ -100,9 +90,7 @@ impl House {
 }
 
 async fn start(functions: PathBuf, instances: usize) -> Result<Stack> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .ok_or("no workspace")?;
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
     let options = Options {
         build: Build::Folder(functions),
         max_instances: instances,
@@ -119,10 +107,7 @@ fn resolve_url(stack: &Stack, integration: &str) -> String {
 /// in to. Returns the key of a workflow of that customer's.
 async fn furnish(stack: &Stack) -> Result<String> {
     let root = Api::new(stack.url(), Some(stack.root_key()));
-    let acme = root
-        .post("/organizations", json!({"name": "Acme"}))
-        .await
-        .expect(201);
+    let acme = root.post("/organizations", json!({"name": "Acme"})).await.expect(201);
     let acme = text(&acme["id"])?;
     connect(&root).await?;
     for name in [OWN_CONNECTION, OTHER_CONNECTION] {
@@ -144,9 +129,7 @@ async fn furnish(stack: &Stack) -> Result<String> {
             "entity_name": "Acme Ltd",
             "config": {"timeout": 60, "beta": true, "api_key": "sk-acme"},
         });
-        let mapped = root
-            .put(&format!("/integrations/{name}/mappings/{acme}"), mapping)
-            .await;
+        let mapped = root.put(&format!("/integrations/{name}/mappings/{acme}"), mapping).await;
         if mapped.status >= 300 {
             return Err(mapped.text.into());
         }
@@ -159,28 +142,16 @@ async fn furnish(stack: &Stack) -> Result<String> {
 async fn connect(root: &Api) -> Result<()> {
     let provider = TestProvider::start().await;
     let connection = bifrost_tests::with(provider.authorization_code(), json!({"name": OWN_CONNECTION}));
-    let created = root
-        .post("/connections?scope=global", connection)
-        .await
-        .expect(201);
-    provider
-        .control()
-        .register_redirect_uri(&provider.client_id, &text(&created["redirect_uri"])?);
+    let created = root.post("/connections?scope=global", connection).await.expect(201);
+    provider.control().register_redirect_uri(&provider.client_id, &text(&created["redirect_uri"])?);
     let authorize = format!("/connections/{OWN_CONNECTION}/authorize?scope=global");
     let link = root.post(&authorize, json!({})).await.expect(201);
     let page = sign_in(&mut Browser::new(), &text(&link["connect_url"])?).await;
-    if page.status == 200 {
-        Ok(())
-    } else {
-        Err(page.text.into())
-    }
+    if page.status == 200 { Ok(()) } else { Err(page.text.into()) }
 }
 
 fn text(value: &Value) -> Result<String> {
-    Ok(value
-        .as_str()
-        .ok_or_else(|| format!("{value} is no text"))?
-        .to_owned())
+    Ok(value.as_str().ok_or_else(|| format!("{value} is no text"))?.to_owned())
 }
 
 fn of(calls: &BTreeMap<String, u64>, service: &str) -> u64 {

@@ -41,11 +41,7 @@ impl Target {
         let response = connection.get(&self.url).bearer_auth(&self.key).send().await?;
         let status = response.status();
         let text = response.text().await?;
-        if status.is_success() {
-            Ok(text)
-        } else {
-            Err(format!("{status} {text}").into())
-        }
+        if status.is_success() { Ok(text) } else { Err(format!("{status} {text}").into()) }
     }
 }
 
@@ -67,11 +63,7 @@ pub(crate) async fn send(target: &Target, connections: usize, count: usize) -> R
     let start = Instant::now();
     let mut workers = Vec::with_capacity(connections);
     for _ in 0..connections {
-        workers.push(tokio::spawn(work(
-            target.clone(),
-            connection()?,
-            Arc::clone(&left),
-        )));
+        workers.push(tokio::spawn(work(target.clone(), connection()?, Arc::clone(&left))));
     }
     let mut latencies = Vec::with_capacity(count);
     for worker in workers {
@@ -79,20 +71,13 @@ pub(crate) async fn send(target: &Target, connections: usize, count: usize) -> R
     }
     let took = start.elapsed();
     latencies.sort_unstable();
-    Ok(Load {
-        connections,
-        took,
-        latencies,
-    })
+    Ok(Load { connections, took, latencies })
 }
 
 async fn work(target: Target, connection: Client, left: Arc<AtomicUsize>) -> Result<Vec<Duration>> {
     let mut latencies = Vec::new();
     let take = |left: usize| left.checked_sub(1);
-    while left
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-        .is_ok()
-    {
+    while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
         let start = Instant::now();
         target.ask(&connection).await?;
         latencies.push(start.elapsed());

@@ -19,9 +19,7 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) async fn look() -> Result<Self> {
         let processors = fs::read_to_string("/proc/cpuinfo")?;
-        let name = processors
-            .lines()
-            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let name = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
         let rustc = Command::new("rustc").arg("--version").output().await?;
         let load = fs::read_to_string("/proc/loadavg")?;

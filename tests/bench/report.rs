@@ -61,10 +61,7 @@ pub(crate) fn table(resolve: &Measured, empty: &Measured, asked: &Asked) -> Stri
     );
     for (resolve, empty) in resolve.loads.iter().zip(&empty.loads) {
         row(
-            &format!(
-                "requests per second, p50, p99; connections: {}",
-                resolve.connections
-            ),
+            &format!("requests per second, p50, p99; connections: {}", resolve.connections),
             load(resolve),
             load(empty),
             String::new(),
@@ -74,18 +71,8 @@ pub(crate) fn table(resolve: &Measured, empty: &Measured, asked: &Asked) -> Stri
 }
 
 pub(crate) fn conditions(before: &Machine, after: &Machine) -> String {
-    let functions = if RELEASE {
-        "as deployed"
-    } else {
-        "debug builds, worth nothing as figures"
-    };
-    let Machine {
-        cores,
-        processor,
-        system,
-        rustc,
-        load,
-    } = before;
+    let functions = if RELEASE { "as deployed" } else { "debug builds, worth nothing as figures" };
+    let Machine { cores, processor, system, rustc, load } = before;
     let load_after = &after.load;
     format!(
         "

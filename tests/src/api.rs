@@ -16,11 +16,7 @@ pub struct Api {
 
 impl Api {
     pub fn new(url: &str, key: Option<&str>) -> Self {
-        Self {
-            url: url.to_owned(),
-            key: key.map(str::to_owned),
-            if_match: None,
-        }
+        Self { url: url.to_owned(), key: key.map(str::to_owned), if_match: None }
     }
 
     /// The same caller, who from now on changes only what still is as this answer showed it.
@@ -30,10 +26,7 @@ impl Api {
     #[must_use]
     pub fn if_as_in(&self, answer: &Answer) -> Self {
         let etag = answer.headers[ETAG].to_str().unwrap();
-        Self {
-            if_match: Some(etag.to_owned()),
-            ..self.clone()
-        }
+        Self { if_match: Some(etag.to_owned()), ..self.clone() }
     }
 
     /// The key itself, to be searched for where it must not be.
@@ -92,12 +85,7 @@ impl Api {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer {
-            status,
-            headers,
-            body,
-            text,
-        })
+        Ok(Answer { status, headers, body, text })
     }
 }
 
@@ -111,10 +99,8 @@ pub fn http() -> &'static Client {
         // Someone else in the process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // Connections belong to the runtime of the test that opened them, and end with it: none is kept for another.
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(0);
+        let client =
+            Client::builder().redirect(redirect::Policy::none()).no_proxy().pool_max_idle_per_host(0);
         client.build().unwrap()
     })
 }
@@ -143,12 +129,7 @@ impl Answer {
     /// The body of a problem (RFC 9457) with this status and code, complete as the contract wants it.
     #[track_caller]
     pub fn problem(self, status: u16, code: &str) -> Value {
-        assert_eq!(
-            (self.status, self.body["code"].as_str()),
-            (status, Some(code)),
-            "{}",
-            self.text
-        );
+        assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{}", self.text);
         assert_eq!(self.headers["content-type"], "application/problem+json");
         assert_eq!(self.body["type"], format!("urn:bifrost:problem:{code}"));
         assert_eq!(self.body["status"], status);
@@ -168,19 +149,14 @@ impl Answer {
     pub fn invalid(self, fields: &[&str]) -> Value {
         let body = self.problem(422, "invalid-input");
         let errors = body["errors"].as_array().unwrap();
-        let mut named: Vec<&str> = errors
-            .iter()
-            .map(|error| error["field"].as_str().unwrap())
-            .collect();
+        let mut named: Vec<&str> = errors.iter().map(|error| error["field"].as_str().unwrap()).collect();
         named.sort_unstable();
         named.dedup();
         let mut wanted = fields.to_vec();
         wanted.sort_unstable();
         assert_eq!(named, wanted, "{body}");
         assert!(
-            errors
-                .iter()
-                .all(|error| error["message"].as_str().is_some_and(|m| !m.is_empty())),
+            errors.iter().all(|error| error["message"].as_str().is_some_and(|m| !m.is_empty())),
             "{body}"
         );
         body

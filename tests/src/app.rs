@@ -40,23 +40,17 @@ pub struct Connection {
 impl TestApp {
     /// The stack that the tests of this process share. Organizations and unique names keep them apart.
     pub async fn shared() -> Self {
-        Self {
-            stack: shared().await,
-        }
+        Self { stack: shared().await }
     }
 
     /// A stack of one's own, for tests that count everything or end it.
     pub async fn alone() -> Self {
-        Self {
-            stack: Arc::new(RunningStack::ephemeral().await),
-        }
+        Self { stack: Arc::new(RunningStack::ephemeral().await) }
     }
 
     /// A stack of one's own whose data stays in this folder.
     pub async fn with_data(folder: &std::path::Path) -> Self {
-        Self {
-            stack: Arc::new(RunningStack::with_data(folder).await),
-        }
+        Self { stack: Arc::new(RunningStack::with_data(folder).await) }
     }
 
     pub fn url(&self) -> &str {
@@ -72,10 +66,7 @@ impl TestApp {
     /// # Panics
     /// When it is shared.
     pub async fn kill(self) {
-        Arc::into_inner(self.stack)
-            .expect("a shared stack can't be killed")
-            .kill()
-            .await;
+        Arc::into_inner(self.stack).expect("a shared stack can't be killed").kill().await;
     }
 
     /// The platform's own administrator.
@@ -97,16 +88,12 @@ impl TestApp {
     }
 
     pub async fn provider_organization(&self, name: &str) -> Organization {
-        self.create_organization(json!({"name": name, "is_provider": true}))
-            .await
+        self.create_organization(json!({"name": name, "is_provider": true})).await
     }
 
     async fn create_organization(&self, body: Value) -> Organization {
         let created = self.root().post("/organizations", body).await.expect(201);
-        Organization {
-            id: text(&created["id"]),
-            name: text(&created["name"]),
-        }
+        Organization { id: text(&created["id"]), name: text(&created["name"]) }
     }
 
     /// A caller with a key of this role in this organization.
@@ -130,10 +117,7 @@ impl TestApp {
     /// Creates an integration under a name that no other test uses.
     pub async fn integration(&self, name: &str, body: Value) -> String {
         let name = self.unique(name);
-        self.root()
-            .post("/integrations", with(body, json!({"name": name})))
-            .await
-            .expect(201);
+        self.root().post("/integrations", with(body, json!({"name": name}))).await.expect(201);
         name
     }
 
@@ -146,10 +130,7 @@ impl TestApp {
     }
 
     pub async fn resolve(&self, caller: &Api, integration: &str, scope: &str) -> Value {
-        caller
-            .get(&format!("/integrations/{integration}/resolve?scope={scope}"))
-            .await
-            .expect(200)
+        caller.get(&format!("/integrations/{integration}/resolve?scope={scope}")).await.expect(200)
     }
 
     /// Creates a connection to a provider and registers its redirect URI there.
@@ -169,16 +150,8 @@ impl TestApp {
     }
 
     pub async fn create_connection(&self, scope: &str, body: Value) -> Connection {
-        let created = self
-            .root()
-            .post(&format!("/connections?scope={scope}"), body)
-            .await
-            .expect(201);
-        Connection {
-            name: text(&created["name"]),
-            scope: scope.to_owned(),
-            created,
-        }
+        let created = self.root().post(&format!("/connections?scope={scope}"), body).await.expect(201);
+        Connection { name: text(&created["name"]), scope: scope.to_owned(), created }
     }
 
     /// The connection as an administrator sees it now.
@@ -192,11 +165,7 @@ impl TestApp {
     }
 
     pub async fn connect_url_with(&self, connection: &Connection, body: Value) -> String {
-        let answer = self
-            .root()
-            .post(&connection.path("/authorize"), body)
-            .await
-            .expect(201);
+        let answer = self.root().post(&connection.path("/authorize"), body).await.expect(201);
         text(&answer["connect_url"])
     }
 
@@ -207,8 +176,7 @@ impl TestApp {
 
     /// Connects a global connection for one organization alone.
     pub async fn connect_for(&self, connection: &Connection, organization: &Organization) -> Page {
-        self.connect_with(connection, json!({"organization_id": organization.id}))
-            .await
+        self.connect_with(connection, json!({"organization_id": organization.id})).await
     }
 
     async fn connect_with(&self, connection: &Connection, body: Value) -> Page {
@@ -220,9 +188,7 @@ impl TestApp {
 
     /// A connection of the platform under a name of its own, connected.
     pub async fn connected(&self, provider: &TestProvider) -> Connection {
-        let connection = self
-            .connection(&self.unique("Halo"), "global", provider, json!({}))
-            .await;
+        let connection = self.connection(&self.unique("Halo"), "global", provider, json!({})).await;
         self.connect_in_browser(&connection).await;
         connection
     }
@@ -253,8 +219,5 @@ impl Organization {
 }
 
 fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("{value} is no text"))
-        .to_owned()
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }

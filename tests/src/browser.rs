@@ -49,19 +49,11 @@ impl Browser {
 
     /// Sends a form from the page that shows it.
     pub async fn submit(&mut self, page: &Page, form: &Form) -> Page {
-        let url = if form.action.is_empty() {
-            page.url.clone()
-        } else {
-            page.url.join(&form.action).unwrap()
-        };
-        let origin = self
-            .origin
-            .clone()
-            .unwrap_or_else(|| page.url.origin().ascii_serialization());
+        let url =
+            if form.action.is_empty() { page.url.clone() } else { page.url.join(&form.action).unwrap() };
+        let origin = self.origin.clone().unwrap_or_else(|| page.url.origin().ascii_serialization());
         let request = http().post(url.clone()).header(ORIGIN, origin);
-        let request = request
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.encoded());
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.encoded());
         self.send(request, url).await
     }
 
@@ -76,26 +68,15 @@ impl Browser {
     }
 
     async fn send(&mut self, request: RequestBuilder, url: Url) -> Page {
-        let cookies: Vec<String> = self
-            .cookies_for(&url)
-            .map(|c| format!("{}={}", c.name, c.value))
-            .collect();
-        let request = if cookies.is_empty() {
-            request
-        } else {
-            request.header(COOKIE, cookies.join("; "))
-        };
+        let cookies: Vec<String> =
+            self.cookies_for(&url).map(|c| format!("{}={}", c.name, c.value)).collect();
+        let request = if cookies.is_empty() { request } else { request.header(COOKIE, cookies.join("; ")) };
         let response = request.header("accept", "text/html").send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         for value in headers.get_all(SET_COOKIE) {
             self.keep(&url, value.to_str().unwrap());
         }
-        Page {
-            url,
-            status,
-            headers,
-            text: response.text().await.unwrap(),
-        }
+        Page { url, status, headers, text: response.text().await.unwrap() }
     }
 
     fn cookies_for(&self, url: &Url) -> impl Iterator<Item = &Cookie> {
@@ -107,17 +88,10 @@ impl Browser {
     fn keep(&mut self, url: &Url, set_cookie: &str) {
         let mut parts = set_cookie.split(';').map(str::trim);
         let (name, value) = parts.next().unwrap().split_once('=').unwrap();
-        let mut cookie = Cookie {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            path: "/".to_owned(),
-        };
+        let mut cookie = Cookie { name: name.to_owned(), value: value.to_owned(), path: "/".to_owned() };
         let mut expired = false;
         for attribute in parts {
-            match attribute
-                .split_once('=')
-                .map(|(name, value)| (name.to_ascii_lowercase(), value))
-            {
+            match attribute.split_once('=').map(|(name, value)| (name.to_ascii_lowercase(), value)) {
                 Some((name, path)) if name == "path" => path.clone_into(&mut cookie.path),
                 // The only date in use: the one long ago that deletes.
                 Some((name, date)) if name == "expires" => expired |= date.contains(" 1970 "),
@@ -125,10 +99,7 @@ impl Browser {
                 _ => {}
             }
         }
-        let jar = self
-            .cookies
-            .entry(url.host_str().unwrap().to_owned())
-            .or_default();
+        let jar = self.cookies.entry(url.host_str().unwrap().to_owned()).or_default();
         jar.retain(|known| known.name != cookie.name || known.path != cookie.path);
         if !expired {
             jar.push(cookie);
@@ -157,26 +128,13 @@ impl Page {
 
     /// A header, or nothing.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map(|value| value.to_str().unwrap())
-            .unwrap_or_default()
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
     /// Asserts that this is a page that refuses: it has an error status, and leads nowhere.
     #[track_caller]
     pub fn refuses(&self) {
-        assert!(
-            (400..500).contains(&self.status),
-            "{} answered {}: {}",
-            self.url,
-            self.status,
-            self.text
-        );
-        assert!(
-            !self.headers.contains_key("location") && !self.has_form(),
-            "{}",
-            self.text
-        );
+        assert!((400..500).contains(&self.status), "{} answered {}: {}", self.url, self.status, self.text);
+        assert!(!self.headers.contains_key("location") && !self.has_form(), "{}", self.text);
     }
 }

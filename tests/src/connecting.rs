@@ -30,10 +30,7 @@ async fn decide(browser: &mut Browser, provider: &Url, decision: &str) -> Url {
         page.text,
         page.header("location")
     );
-    let form = page
-        .form()
-        .set("user", "ada@example.com")
-        .set("decision", decision);
+    let form = page.form().set("user", "ada@example.com").set("decision", decision);
     browser.submit(&page, &form).await.location()
 }
 

@@ -38,9 +38,7 @@ pub const SLIPPED_TOKEN: &str = "bfp_at_0qV8mZ3xTq7LkR2nYb5WcJ9sHd4Pf6Gu1Ea-iKoX
 /// When either is no object.
 pub fn with(mut object: Value, changes: Value) -> Value {
     let members = object.as_object_mut().unwrap();
-    let Value::Object(changes) = changes else {
-        panic!("changes must be an object, not {changes}")
-    };
+    let Value::Object(changes) = changes else { panic!("changes must be an object, not {changes}") };
     for (name, value) in changes {
         match value {
             Value::Null => members.remove(&name),

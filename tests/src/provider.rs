@@ -29,11 +29,7 @@ impl TestProvider {
         // What was changed is what is known from here on.
         let client_secret = options.clients[0].secret.clone();
         let running = provider::serve(options).await.unwrap();
-        Self {
-            running,
-            client_id,
-            client_secret,
-        }
+        Self { running, client_id, client_secret }
     }
 
     pub fn control(&self) -> Control {
@@ -73,9 +69,7 @@ impl TestProvider {
     /// # Panics
     /// When the provider is stopped.
     pub async fn me(&self, access_token: &Value) -> Value {
-        let request = crate::api::http()
-            .get(self.url("/me"))
-            .bearer_auth(access_token.as_str().unwrap());
+        let request = crate::api::http().get(self.url("/me")).bearer_auth(access_token.as_str().unwrap());
         let response = request.send().await.unwrap();
         if !response.status().is_success() {
             return Value::Null;

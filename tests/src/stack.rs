@@ -13,13 +13,8 @@ use tokio::sync::OnceCell;
 /// The origin that the tests' stacks allow people to be sent back to after connecting.
 pub const RETURN_TO_ORIGIN: &str = "https://app.example.com";
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-});
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
 /// A local stack that ends when it is dropped.
 #[derive(Debug)]
@@ -43,19 +38,11 @@ impl RunningStack {
     }
 
     async fn start(data: Data) -> Self {
-        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .unwrap()
-            .to_owned();
+        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
         built_once(&workspace).await;
         let return_to = ("ReturnToOrigins".to_owned(), RETURN_TO_ORIGIN.to_owned());
         let parameters = BTreeMap::from([return_to]);
-        let options = Options {
-            build: Build::None,
-            data,
-            parameters,
-            ..Options::for_test(workspace)
-        };
+        let options = Options { build: Build::None, data, parameters, ..Options::for_test(workspace) };
         Self::run(options).await.unwrap()
     }
 
@@ -63,15 +50,8 @@ impl RunningStack {
         // To see what the functions say while a test runs, at the price of the tests that search the logs.
         let to_stderr = std::env::var_os("BIFROST_TEST_LOG").is_some();
         let log = if to_stderr { LogSink::Stderr } else { options.log };
-        let started = RUNTIME
-            .spawn(Stack::start(Options { log, ..options }))
-            .await
-            .unwrap();
-        started
-            .map(|stack| Self {
-                stack: Arc::new(stack),
-            })
-            .map_err(|error| error.to_string())
+        let started = RUNTIME.spawn(Stack::start(Options { log, ..options })).await.unwrap();
+        started.map(|stack| Self { stack: Arc::new(stack) }).map_err(|error| error.to_string())
     }
 
     pub fn url(&self) -> &str {
@@ -95,10 +75,8 @@ impl RunningStack {
     pub(crate) async fn sweep(&self) -> Value {
         let stack = Arc::clone(&self.stack);
         let every_shard = json!({"shards": {"first": 0, "last": 255}});
-        let report = RUNTIME
-            .spawn(async move { stack.invoke("refresher", every_shard).await })
-            .await
-            .unwrap();
+        let report =
+            RUNTIME.spawn(async move { stack.invoke("refresher", every_shard).await }).await.unwrap();
         report.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()))
     }
 
@@ -114,10 +92,7 @@ async fn built_once(workspace: &Path) {
     static BUILT: OnceCell<Result<(), String>> = OnceCell::const_new();
     let build = async || {
         // Starting a stack is what builds; this one has done its work by then.
-        let options = Options {
-            build: Build::Debug,
-            ..Options::for_test(workspace.to_owned())
-        };
+        let options = Options { build: Build::Debug, ..Options::for_test(workspace.to_owned()) };
         RunningStack::run(options).await?.kill().await;
         Ok(())
     };

@@ -42,15 +42,9 @@ impl OidcProvider {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line())
-            .await
-            .unwrap()
-            .unwrap();
+        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await.unwrap().unwrap();
         let said: Value = serde_json::from_str(&line.expect("oidc-provider did not start")).unwrap();
-        Self {
-            issuer: said["issuer"].as_str().unwrap().to_owned(),
-            _process: process,
-        }
+        Self { issuer: said["issuer"].as_str().unwrap().to_owned(), _process: process }
     }
 
     /// A provider with one client for people, and the connection to it.
@@ -82,15 +76,11 @@ impl OidcProvider {
 
     /// Goes through the provider's own pages until it sends the browser away; returns where to.
     async fn sign_in(&self, browser: &mut Browser, address: &Url) -> Url {
-        let mut page = self
-            .follow(browser, address.clone())
-            .await
-            .unwrap_or_else(|away| panic!("sent to {away}"));
+        let mut page =
+            self.follow(browser, address.clone()).await.unwrap_or_else(|away| panic!("sent to {away}"));
         for _ in 0..5 {
             let form = page.form();
-            let fill = ["login", "password"]
-                .into_iter()
-                .filter(|name| form.field(name).is_some());
+            let fill = ["login", "password"].into_iter().filter(|name| form.field(name).is_some());
             let form = fill.fold(form.clone(), |form, name| form.set(name, "ada"));
             let next = browser.submit(&page, &form).await;
             let next = next.url.join(next.header("location")).unwrap();
@@ -137,10 +127,7 @@ async fn a_grant_is_connected_used_and_rotated_for_generations_with_either_authe
         let (provider, connection) = OidcProvider::with_connection(&app, client_auth, AWKWARD_SECRET).await;
         provider.connect(&app, &connection).await;
         let shown = app.show(&connection).await;
-        assert_eq!(
-            (&shown["status"], &shown["has_refresh_token"]),
-            (&json!("active"), &json!(true))
-        );
+        assert_eq!((&shown["status"], &shown["has_refresh_token"]), (&json!("active"), &json!(true)));
         let (mut seen, mut last) = (Vec::new(), 0);
         for _ in 0..4 {
             let token = app.token(&connection).await.expect(200);
@@ -149,10 +136,7 @@ async fn a_grant_is_connected_used_and_rotated_for_generations_with_either_authe
                 generation > last && !seen.contains(&token["access_token"]),
                 "{client_auth}: {generation}"
             );
-            assert_eq!(
-                provider.userinfo(&token["access_token"]).await.expect(200)["sub"],
-                "ada"
-            );
+            assert_eq!(provider.userinfo(&token["access_token"]).await.expect(200)["sub"], "ada");
             last = generation;
             seen.push(token["access_token"].clone());
             pause(LIFETIME * 1000 + 200).await;
@@ -174,20 +158,11 @@ async fn a_crowd_of_callers_and_sweeps_never_looks_like_reuse() {
             async move { root.get(&path).await.expect(200) }
         });
         let (tokens, _) = tokio::join!(all_at_once(calls), app.sweep());
-        let newest = tokens
-            .iter()
-            .max_by_key(|token| token["generation"].as_u64())
-            .unwrap();
+        let newest = tokens.iter().max_by_key(|token| token["generation"].as_u64()).unwrap();
         let generation = newest["generation"].as_u64().unwrap();
         // One, and perhaps another when a slow machine takes half a lifetime to answer fifty callers.
-        assert!(
-            (last + 1..=last + 2).contains(&generation),
-            "{last} to {generation}"
-        );
-        assert_eq!(
-            provider.userinfo(&newest["access_token"]).await.expect(200)["sub"],
-            "ada"
-        );
+        assert!((last + 1..=last + 2).contains(&generation), "{last} to {generation}");
+        assert_eq!(provider.userinfo(&newest["access_token"]).await.expect(200)["sub"], "ada");
         last = generation;
     }
     assert_eq!(app.show(&connection).await["status"], "active");
@@ -199,26 +174,18 @@ async fn reuse_by_someone_else_ends_the_grant_and_is_reported_as_such() {
     let app = TestApp::shared().await;
     let (provider, connection) = OidcProvider::with_connection(&app, "post", "secret").await;
     provider.connect(&app, &connection).await;
-    let integration = app
-        .integration("OIDC", json!({"connection": connection.name}))
-        .await;
+    let integration = app.integration("OIDC", json!({"connection": connection.name})).await;
     let first = app.resolve(&app.root(), &integration, "global").await["oauth"]["refresh_token"].clone();
-    app.root()
-        .post(&connection.path("/refresh"), json!({}))
-        .await
-        .expect(200);
+    app.root().post(&connection.path("/refresh"), json!({})).await.expect(200);
     let form = [
         ("grant_type", "refresh_token"),
         ("refresh_token", first.as_str().unwrap()),
         ("client_id", "bifrost interop"),
         ("client_secret", "secret"),
     ];
-    let body = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish();
-    let request = http()
-        .post(provider.url("/token"))
-        .header("content-type", "application/x-www-form-urlencoded");
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let request =
+        http().post(provider.url("/token")).header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(request.body(body).send().await.unwrap().status(), 400);
     pause(LIFETIME * 1000 + 200).await;
     app.token(&connection).await.problem(409, "reauthorize");
@@ -234,12 +201,7 @@ async fn the_issuer_it_announces_is_checked() {
     let mut browser = Browser::new();
     let address = confirm(&mut browser, &app.connect_url(&connection).await).await;
     let callback = provider.sign_in(&mut browser, &address).await;
-    let issuer = callback
-        .query_pairs()
-        .find(|(name, _)| name == "iss")
-        .unwrap()
-        .1
-        .into_owned();
+    let issuer = callback.query_pairs().find(|(name, _)| name == "iss").unwrap().1.into_owned();
     assert_eq!(issuer, provider.issuer);
     let encoded: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
     let forged = callback.as_str().replace(&encoded, "https%3A%2F%2Fevil.example");
@@ -264,17 +226,12 @@ async fn a_client_speaks_for_itself_with_either_authentication() {
             "client_auth": client_auth, "token_url": provider.url("/token"), "scopes": ["api:read"],
         });
         let name = app.unique("Machine");
-        let connection = app
-            .create_connection("global", with(body, json!({"name": name})))
-            .await;
+        let connection = app.create_connection("global", with(body, json!({"name": name}))).await;
         let acme = app.organization("Acme").await;
         let workflow = app.key(Role::Workflow, &acme).await;
         let path = format!("/connections/{name}/token");
         let first = workflow.get(&path).await.expect(200);
-        assert_eq!(
-            (&first["generation"], &first["scopes"]),
-            (&json!(1), &json!(["api:read"]))
-        );
+        assert_eq!((&first["generation"], &first["scopes"]), (&json!(1), &json!(["api:read"])));
         pause(LIFETIME * 1000 + 200).await;
         let second = app.token(&connection).await.expect(200);
         assert_ne!(first["access_token"], second["access_token"]);

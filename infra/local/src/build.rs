@@ -18,11 +18,7 @@ pub enum BuildError {
     #[error("cargo metadata says nothing that can be understood")]
     Metadata,
     #[error("function {function}: there is no {}; {hint}", .binary.display())]
-    NoBinary {
-        function: String,
-        binary: PathBuf,
-        hint: &'static str,
-    },
+    NoBinary { function: String, binary: PathBuf, hint: &'static str },
     #[error("function {function}: CodeUri says {}, and no such folder is there", .code.display())]
     NoCode { function: String, code: PathBuf },
 }
@@ -52,11 +48,7 @@ pub(crate) async fn binaries(
     for function in &template.functions {
         let binary = folder.join(&function.package);
         if !binary.is_file() {
-            return Err(BuildError::NoBinary {
-                function: function.logical_id.clone(),
-                binary,
-                hint,
-            });
+            return Err(BuildError::NoBinary { function: function.logical_id.clone(), binary, hint });
         }
     }
     Ok(folder)
@@ -67,10 +59,7 @@ pub(crate) fn check_code(template: &Template, template_folder: &Path) -> Result<
     for function in &template.functions {
         let code = template_folder.join(&function.code);
         if !code.is_dir() {
-            return Err(BuildError::NoCode {
-                function: function.logical_id.clone(),
-                code,
-            });
+            return Err(BuildError::NoCode { function: function.logical_id.clone(), code });
         }
     }
     Ok(())
@@ -86,11 +75,7 @@ async fn run(workspace: &Path, profile: &[&str]) -> Result<(), BuildError> {
         .status()
         .await
         .map_err(BuildError::Cargo)?;
-    if built.success() {
-        Ok(())
-    } else {
-        Err(BuildError::Failed)
-    }
+    if built.success() { Ok(()) } else { Err(BuildError::Failed) }
 }
 
 async fn target(workspace: &Path) -> Result<PathBuf, BuildError> {
@@ -102,29 +87,17 @@ async fn target(workspace: &Path) -> Result<PathBuf, BuildError> {
         .map_err(BuildError::Cargo)?;
     let metadata: serde_json::Value =
         serde_json::from_slice(&output.stdout).map_err(|_| BuildError::Metadata)?;
-    metadata["target_directory"]
-        .as_str()
-        .map(PathBuf::from)
-        .ok_or(BuildError::Metadata)
+    metadata["target_directory"].as_str().map(PathBuf::from).ok_or(BuildError::Metadata)
 }
 
 /// Cargo as a person at a terminal would run it. What an outer `cargo run` or `cargo test` says about its own package
 /// would make build scripts that look at it run again.
 fn cargo(workspace: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(workspace)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    cargo.current_dir(workspace).stdin(Stdio::null()).kill_on_drop(true);
     for (name, _) in std::env::vars_os() {
         let of_outer_package = name.to_str().is_some_and(|name| {
-            let prefixes = [
-                "CARGO_PKG_",
-                "CARGO_MANIFEST_",
-                "CARGO_BIN_",
-                "CARGO_CRATE_",
-                "CARGO_PRIMARY_",
-            ];
+            let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
             prefixes.iter().any(|prefix| name.starts_with(prefix))
                 || name == "CARGO_TARGET_TMPDIR"
                 || name == "OUT_DIR"

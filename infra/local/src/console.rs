@@ -34,9 +34,9 @@ impl Console {
     pub fn open(sink: &LogSink) -> io::Result<Self> {
         let sink = match sink {
             LogSink::Stderr => Sink::Stderr,
-            LogSink::File(path) => Sink::File(Mutex::new(
-                OpenOptions::new().create(true).append(true).open(path)?,
-            )),
+            LogSink::File(path) => {
+                Sink::File(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?))
+            }
             LogSink::Memory => Sink::Memory(Mutex::default()),
         };
         Ok(Self(Arc::new(sink)))

@@ -77,20 +77,14 @@ impl Folder {
 
     pub(crate) fn read<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, FolderError> {
         let content = match &*self.0 {
-            Place::Memory(files) => files
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(file)
-                .cloned(),
+            Place::Memory(files) => files.lock().unwrap_or_else(PoisonError::into_inner).get(file).cloned(),
             Place::Disk(path) => match fs::read(path.join(file)) {
                 Ok(content) => Some(content),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(FolderError::Io(path.join(file), error)),
             },
         };
-        let parsed = content
-            .map(|content| serde_json::from_slice(&content))
-            .transpose();
+        let parsed = content.map(|content| serde_json::from_slice(&content)).transpose();
         parsed.map_err(|error| self.damaged(file, &error.to_string()))
     }
 
@@ -104,10 +98,7 @@ impl Folder {
     pub(crate) fn write_bytes(&self, file: &str, content: Vec<u8>) -> Result<(), FolderError> {
         let path = match &*self.0 {
             Place::Memory(files) => {
-                files
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(file.to_owned(), content);
+                files.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_owned(), content);
                 return Ok(());
             }
             Place::Disk(path) => path.join(file),
@@ -120,10 +111,7 @@ impl Folder {
     }
 
     pub(crate) fn damaged(&self, file: &str, problem: &str) -> FolderError {
-        FolderError::Damaged(
-            self.path(file).unwrap_or_else(|| PathBuf::from(file)),
-            problem.to_owned(),
-        )
+        FolderError::Damaged(self.path(file).unwrap_or_else(|| PathBuf::from(file)), problem.to_owned())
     }
 }
 
@@ -135,10 +123,7 @@ fn private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // Reads the kernel's generator, which does not fail once the machine is up.
-    assert!(
-        getrandom::fill(&mut bytes).is_ok(),
-        "the system has no randomness"
-    );
+    assert!(getrandom::fill(&mut bytes).is_ok(), "the system has no randomness");
     bytes
 }
 
@@ -183,10 +168,7 @@ mod tests {
         folder.write("secrets.json", &"secret").unwrap();
         assert_eq!(mode(&scratch.0), 0o700);
         assert_eq!(mode(&scratch.0.join("secrets.json")), 0o600);
-        assert_eq!(
-            folder.read::<String>("secrets.json").unwrap().as_deref(),
-            Some("secret")
-        );
+        assert_eq!(folder.read::<String>("secrets.json").unwrap().as_deref(), Some("secret"));
     }
 
     #[test]

@@ -18,11 +18,7 @@ pub enum StartError {
     #[error("{0} is not an address of this machine alone (127.0.0.1 or [::1])")]
     NotLoopback(SocketAddr),
     #[error("{address} can't be used: {error}; choose another with {flag}")]
-    Address {
-        address: SocketAddr,
-        error: std::io::Error,
-        flag: &'static str,
-    },
+    Address { address: SocketAddr, error: std::io::Error, flag: &'static str },
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(transparent)]

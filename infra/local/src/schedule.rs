@@ -78,9 +78,6 @@ mod tests {
     fn a_run_that_found_nothing_to_do_is_not_worth_a_line() {
         assert_eq!(line(r#"{"due":0,"refreshed":0,"failures":[]}"#), None);
         assert_eq!(line("null"), None);
-        assert_eq!(
-            line(r#"{"due":1,"refreshed":1}"#).as_deref(),
-            Some(r#"{"due":1,"refreshed":1}"#)
-        );
+        assert_eq!(line(r#"{"due":1,"refreshed":1}"#).as_deref(), Some(r#"{"due":1,"refreshed":1}"#));
     }
 }

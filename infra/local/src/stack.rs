@@ -112,11 +112,8 @@ impl Stack {
             serve(aws, services.router(), never.clone()),
             serve(runtime, api::router(Arc::clone(&pools)), never),
         ];
-        let schedules = if options.schedules {
-            start_schedules(&template, &pools, &console)
-        } else {
-            Vec::new()
-        };
+        let schedules =
+            if options.schedules { start_schedules(&template, &pools, &console) } else { Vec::new() };
         Ok(Self {
             url,
             aws_endpoint,
@@ -177,17 +174,12 @@ impl Stack {
 
     /// Invokes a function directly, named by package or by logical id, past gateway and authorizer.
     pub async fn invoke(&self, function: &str, event: Value) -> Result<Value, InvokeError> {
-        let pool = self
-            .pool(function)
-            .ok_or_else(|| InvokeError::NoFunction(function.to_owned()))?;
+        let pool = self.pool(function).ok_or_else(|| InvokeError::NoFunction(function.to_owned()))?;
         match pool.invoke(Bytes::from(event.to_string())).await {
             Outcome::Answer(answer) => {
                 serde_json::from_slice(&answer).map_err(|_| InvokeError::NotJson(function.to_owned()))
             }
-            Outcome::Failed(failure) => Err(InvokeError::Failed {
-                function: function.to_owned(),
-                failure,
-            }),
+            Outcome::Failed(failure) => Err(InvokeError::Failed { function: function.to_owned(), failure }),
         }
     }
 
@@ -230,20 +222,14 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         self.pools.values().for_each(|pool| pool.kill_all());
-        self.for_functions
-            .iter()
-            .chain(&self.schedules)
-            .chain(&self.gateway)
-            .for_each(JoinHandle::abort);
+        self.for_functions.iter().chain(&self.schedules).chain(&self.gateway).for_each(JoinHandle::abort);
     }
 }
 
 impl fmt::Debug for Stack {
     /// Without the root key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stack")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("Stack").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -252,9 +238,7 @@ async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, St
     if !address.ip().is_loopback() {
         return Err(StartError::NotLoopback(address));
     }
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Address { address, error, flag })
+    TcpListener::bind(address).await.map_err(|error| StartError::Address { address, error, flag })
 }
 
 fn url_of(listener: &TcpListener, host: &str, asked: SocketAddr) -> String {
@@ -268,9 +252,7 @@ fn read_template(options: &Options, url: &str) -> Result<Template, StartError> {
     let mut parameters = options.parameters.clone();
     let read = template::declares(&text, PUBLIC_URL).and_then(|declared| {
         if declared {
-            parameters
-                .entry(PUBLIC_URL.to_owned())
-                .or_insert_with(|| url.to_owned());
+            parameters.entry(PUBLIC_URL.to_owned()).or_insert_with(|| url.to_owned());
         }
         template::read(&text, &parameters)
     });
@@ -283,25 +265,17 @@ async fn start_provider(options: &Options, folder: &Folder) -> Result<Option<pro
     let Some(address) = options.demo_provider else {
         return Ok(None);
     };
-    let demo = provider::Options {
-        state_file: folder.path("provider.json"),
-        ..provider::Options::demo(address)
-    };
+    let demo =
+        provider::Options { state_file: folder.path("provider.json"), ..provider::Options::demo(address) };
     let flag = "--provider-listen";
-    provider::serve(demo)
-        .await
-        .map(Some)
-        .map_err(|error| StartError::Address { address, error, flag })
+    provider::serve(demo).await.map(Some).map_err(|error| StartError::Address { address, error, flag })
 }
 
 fn root_key(template: &Template, secrets: &Secrets) -> Result<String, StartError> {
     let [secret] = template.secrets.as_slice() else {
         return Err(StartError::RootKey(template.secrets.len()));
     };
-    Ok(format!(
-        "{ROOT_KEY_PREFIX}{}",
-        secrets.value(&secret.name).unwrap_or_default()
-    ))
+    Ok(format!("{ROOT_KEY_PREFIX}{}", secrets.value(&secret.name).unwrap_or_default()))
 }
 
 fn start_schedules(template: &Template, pools: &Pools, console: &Console) -> Vec<JoinHandle<()>> {
@@ -326,8 +300,6 @@ fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>)
                 std::future::pending::<()>().await;
             }
         };
-        let _ = axum::serve(listener, service)
-            .with_graceful_shutdown(stopped)
-            .await;
+        let _ = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
     })
 }

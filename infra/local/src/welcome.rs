@@ -15,13 +15,8 @@ pub struct Welcome<'a> {
 impl Welcome<'_> {
     pub fn text(&self) -> String {
         let Self { url, root_key, .. } = self;
-        let stored = self
-            .root_key_file
-            .map(|file| format!("   (also in {file})"))
-            .unwrap_or_default();
-        let key = self
-            .root_key_file
-            .map_or_else(|| (*root_key).to_owned(), |file| format!("$(cat {file})"));
+        let stored = self.root_key_file.map(|file| format!("   (also in {file})")).unwrap_or_default();
+        let key = self.root_key_file.map_or_else(|| (*root_key).to_owned(), |file| format!("$(cat {file})"));
         let mut text =
             format!("\nBifrost Integrations is at {url}\n\n  root key        {root_key}{stored}\n");
         if let Some(provider) = self.provider {
@@ -70,14 +65,8 @@ mod tests {
             root_key_file: Some(".bifrost/root-key"),
             provider: Some("http://127.0.0.1:7072"),
         };
-        assert_eq!(
-            welcome.text().matches("Bearer $(cat .bifrost/root-key)").count(),
-            4
-        );
-        let forgetful = Welcome {
-            root_key_file: None,
-            ..welcome
-        };
+        assert_eq!(welcome.text().matches("Bearer $(cat .bifrost/root-key)").count(), 4);
+        let forgetful = Welcome { root_key_file: None, ..welcome };
         assert_eq!(forgetful.text().matches("Bearer bfk_root_x").count(), 4);
     }
 }

@@ -32,24 +32,17 @@ async fn start() -> Stack {
 fn client() -> Client {
     // Nobody minds who was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
+    Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 async fn get(stack: &Stack, path: &str, key: Option<&str>) -> Response {
     let request = client().get(format!("{}{path}", stack.url()));
-    let request = key
-        .into_iter()
-        .fold(request, |request, key| request.bearer_auth(key));
+    let request = key.into_iter().fold(request, |request, key| request.bearer_auth(key));
     request.send().await.unwrap()
 }
 
 async fn order(stack: &Stack, path: &str, orders: Value) -> Response {
-    let request = client()
-        .post(format!("{}{path}", stack.url()))
-        .header("content-type", "application/json");
+    let request = client().post(format!("{}{path}", stack.url())).header("content-type", "application/json");
     request.body(orders.to_string()).send().await.unwrap()
 }
 
@@ -76,10 +69,7 @@ fn is_alive(pid: u32) -> bool {
 async fn until(what: &str, reached: impl Fn() -> bool) {
     let start = Instant::now();
     while !reached() {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "waited in vain: {what}"
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -90,21 +80,12 @@ async fn a_function_sees_the_event_and_the_environment_of_lambda_and_nothing_of_
     let seen = json(get(&stack, "/open/a%20b?x=1", None).await).await;
     assert_eq!(seen["event"]["pathParameters"]["name"], "a b");
     assert_eq!(seen["event"]["requestContext"]["http"]["sourceIp"], "127.0.0.1");
-    assert_eq!(
-        seen["arn"],
-        "arn:aws:lambda:us-east-1:000000000000:function:bifrost-local-EchoFunction"
-    );
+    assert_eq!(seen["arn"], "arn:aws:lambda:us-east-1:000000000000:function:bifrost-local-EchoFunction");
     let environment = &seen["environment"];
-    assert_eq!(
-        environment["AWS_LAMBDA_FUNCTION_NAME"],
-        "bifrost-local-EchoFunction"
-    );
+    assert_eq!(environment["AWS_LAMBDA_FUNCTION_NAME"], "bifrost-local-EchoFunction");
     assert_eq!(environment["AWS_LAMBDA_LOG_LEVEL"], "INFO");
     assert_eq!(environment["PUBLIC_URL"], stack.url());
-    assert_eq!(
-        environment["AWS_ENDPOINT_URL_KMS"],
-        format!("{}/fixture", stack.aws_endpoint())
-    );
+    assert_eq!(environment["AWS_ENDPOINT_URL_KMS"], format!("{}/fixture", stack.aws_endpoint()));
     for ours in ["HOME", "CARGO", "USER"] {
         assert_eq!(environment[ours], Value::Null, "{ours}");
     }
@@ -114,35 +95,13 @@ async fn a_function_sees_the_event_and_the_environment_of_lambda_and_nothing_of_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_answers_by_itself_as_api_gateway_does() {
     let stack = start().await;
-    assert_said(
-        get(&stack, "/nowhere", None).await,
-        StatusCode::NOT_FOUND,
-        "Not Found",
-    )
-    .await;
-    assert_said(
-        get(&stack, "/closed/a", None).await,
-        StatusCode::UNAUTHORIZED,
-        "Unauthorized",
-    )
-    .await;
-    assert_said(
-        get(&stack, "/closed/a", Some("bad")).await,
-        StatusCode::FORBIDDEN,
-        "Forbidden",
-    )
-    .await;
+    assert_said(get(&stack, "/nowhere", None).await, StatusCode::NOT_FOUND, "Not Found").await;
+    assert_said(get(&stack, "/closed/a", None).await, StatusCode::UNAUTHORIZED, "Unauthorized").await;
+    assert_said(get(&stack, "/closed/a", Some("bad")).await, StatusCode::FORBIDDEN, "Forbidden").await;
     let failed = get(&stack, "/closed/a", Some("broken")).await;
     assert_said(failed, StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").await;
-    let large = client()
-        .post(format!("{}/open/a", stack.url()))
-        .body(vec![b'a'; 10 * 1024 * 1024 + 1]);
-    assert_said(
-        large.send().await.unwrap(),
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "Request Entity Too Large",
-    )
-    .await;
+    let large = client().post(format!("{}/open/a", stack.url())).body(vec![b'a'; 10 * 1024 * 1024 + 1]);
+    assert_said(large.send().await.unwrap(), StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large").await;
     stack.stop().await;
 }
 
@@ -155,25 +114,14 @@ async fn the_authorizer_is_asked_once_and_its_context_reaches_the_function() {
     let asked = &first["asked"];
     assert_eq!(asked["identitySource"], json!(["Bearer good"]));
     assert_eq!(asked["routeKey"], "ANY /closed/{name}");
-    assert!(
-        asked["routeArn"]
-            .as_str()
-            .unwrap()
-            .ends_with("/$default/GET/closed/a"),
-        "{asked}"
-    );
+    assert!(asked["routeArn"].as_str().unwrap().ends_with("/$default/GET/closed/a"), "{asked}");
     assert_eq!(first, second);
     stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_instance_is_used_again_and_a_busy_one_gets_company_up_to_the_limit() {
-    let stack = Stack::start(Options {
-        max_instances: 2,
-        ..options()
-    })
-    .await
-    .unwrap();
+    let stack = Stack::start(Options { max_instances: 2, ..options() }).await.unwrap();
     for _ in 0..3 {
         get(&stack, "/open/a", None).await;
         // Time for the instance to ask for more, also on a machine that has other things to do.
@@ -196,10 +144,7 @@ async fn an_idle_instance_is_used_again_and_a_busy_one_gets_company_up_to_the_li
 
 /// Awaits all of them at the same time.
 async fn futures_join<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut pending: Vec<_> = futures
-        .into_iter()
-        .map(|future| (Box::pin(future), None))
-        .collect();
+    let mut pending: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
         for (future, result) in pending.iter_mut().filter(|(_, result)| result.is_none()) {
             if let std::task::Poll::Ready(ready) = future.as_mut().poll(context) {
@@ -220,12 +165,7 @@ async fn futures_join<T>(futures: impl IntoIterator<Item = impl Future<Output = 
 async fn a_crash_costs_one_request_and_one_line() {
     let stack = start().await;
     let crashed = order(&stack, "/open/a", json!({"do": "crash"})).await;
-    assert_said(
-        crashed,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "Internal Server Error",
-    )
-    .await;
+    assert_said(crashed, StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").await;
     assert_eq!(count(&stack, "bifrost | fixture: it crashed (exit status: 3)"), 1);
     assert_eq!(get(&stack, "/open/a", None).await.status(), StatusCode::OK);
     stack.stop().await;
@@ -248,15 +188,10 @@ async fn an_error_or_nonsense_from_the_function_is_a_500_and_the_instance_lives_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_past_its_timeout_is_killed_and_replaced() {
     let stack = start().await;
-    let pid = json(get(&stack, "/open/a", None).await).await["pid"]
-        .as_u64()
-        .unwrap();
+    let pid = json(get(&stack, "/open/a", None).await).await["pid"].as_u64().unwrap();
     let slow = order(&stack, "/open/a", json!({"do": "sleep", "ms": 60_000})).await;
     assert_said(slow, StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").await;
-    assert_eq!(
-        count(&stack, "fixture: it was still at work after 2 s and was stopped"),
-        1
-    );
+    assert_eq!(count(&stack, "fixture: it was still at work after 2 s and was stopped"), 1);
     let pid = u32::try_from(pid).unwrap();
     until("the process is gone", || !is_alive(pid)).await;
     assert_eq!(get(&stack, "/open/a", None).await.status(), StatusCode::OK);
@@ -281,12 +216,7 @@ async fn the_gateway_gives_up_on_the_caller_while_the_function_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_does_not_start_costs_each_request_one_500() {
     let environment = [("FIXTURE_START".to_owned(), "broken".to_owned())].into();
-    let stack = Stack::start(Options {
-        environment,
-        ..options()
-    })
-    .await
-    .unwrap();
+    let stack = Stack::start(Options { environment, ..options() }).await.unwrap();
     let failed = get(&stack, "/open/a", None).await;
     assert_said(failed, StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").await;
     assert_eq!(count(&stack, "fixture: it did not start (exit status: 1)"), 1);
@@ -298,24 +228,9 @@ async fn functions_can_be_invoked_directly_and_say_how_they_failed() {
     let stack = start().await;
     let answer = stack.invoke("fixture", json!({"isAuthorized": 1})).await.unwrap();
     assert_eq!(answer["statusCode"], 200);
-    let failed = stack
-        .invoke("EchoFunction", json!({"do": "fail"}))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            failed,
-            InvokeError::Failed {
-                failure: Failure::Function(_),
-                ..
-            }
-        ),
-        "{failed}"
-    );
-    assert!(matches!(
-        stack.invoke("Nobody", json!({})).await,
-        Err(InvokeError::NoFunction(_))
-    ));
+    let failed = stack.invoke("EchoFunction", json!({"do": "fail"})).await.unwrap_err();
+    assert!(matches!(failed, InvokeError::Failed { failure: Failure::Function(_), .. }), "{failed}");
+    assert!(matches!(stack.invoke("Nobody", json!({})).await, Err(InvokeError::NoFunction(_))));
     stack.stop().await;
 }
 
@@ -323,10 +238,7 @@ async fn functions_can_be_invoked_directly_and_say_how_they_failed() {
 async fn what_a_function_writes_is_a_line_of_the_log_under_its_name() {
     let stack = start().await;
     order(&stack, "/open/a", json!({"do": "say", "what": "hello there"})).await;
-    until("the line arrives", || {
-        stack.logs().contains(&"fixture | hello there".to_owned())
-    })
-    .await;
+    until("the line arrives", || stack.logs().contains(&"fixture | hello there".to_owned())).await;
     stack.stop().await;
 }
 
@@ -353,10 +265,7 @@ async fn dropping_the_stack_leaves_no_process_either() {
     let pids = stack.instances("EchoFunction");
     assert_eq!(pids.len(), 1);
     drop(stack);
-    until("the processes are gone", || {
-        !pids.iter().any(|pid| is_alive(*pid))
-    })
-    .await;
+    until("the processes are gone", || !pids.iter().any(|pid| is_alive(*pid))).await;
 }
 
 async fn aws(stack: &Stack, target: &str, body: Value) -> Response {
@@ -366,10 +275,7 @@ async fn aws(stack: &Stack, target: &str, body: Value) -> Response {
         .header("x-amz-target", target)
         .header("content-type", "application/x-amz-json-1.0")
         .header("x-amz-date", "20260101T000000Z")
-        .header(
-            "authorization",
-            format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"),
-        )
+        .header("authorization", format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"))
         .body(body.to_string())
         .send()
         .await
@@ -382,22 +288,12 @@ fn key() -> Value {
 
 async fn put(stack: &Stack) -> Response {
     let table = "bifrost-local-DataTable";
-    aws(
-        stack,
-        "DynamoDB_20120810.PutItem",
-        json!({"TableName": table, "Item": key()}),
-    )
-    .await
+    aws(stack, "DynamoDB_20120810.PutItem", json!({"TableName": table, "Item": key()})).await
 }
 
 async fn item(stack: &Stack) -> Value {
     let table = "bifrost-local-DataTable";
-    let answer = aws(
-        stack,
-        "DynamoDB_20120810.GetItem",
-        json!({"TableName": table, "Key": key()}),
-    )
-    .await;
+    let answer = aws(stack, "DynamoDB_20120810.GetItem", json!({"TableName": table, "Key": key()})).await;
     json(answer).await["Item"].clone()
 }
 
@@ -407,21 +303,10 @@ async fn calls_to_aws_are_counted_by_caller_and_operation() {
     put(&stack).await;
     item(&stack).await;
     assert_eq!(item(&stack).await, key());
-    aws(
-        &stack,
-        "secretsmanager.GetSecretValue",
-        json!({"SecretId": "root-key"}),
-    )
-    .await;
-    let expected = [
-        ("DynamoDB.GetItem", 2),
-        ("DynamoDB.PutItem", 1),
-        ("SecretsManager.GetSecretValue", 1),
-    ];
-    let expected: std::collections::BTreeMap<_, _> = expected
-        .into_iter()
-        .map(|(operation, count)| (operation.to_owned(), count))
-        .collect();
+    aws(&stack, "secretsmanager.GetSecretValue", json!({"SecretId": "root-key"})).await;
+    let expected = [("DynamoDB.GetItem", 2), ("DynamoDB.PutItem", 1), ("SecretsManager.GetSecretValue", 1)];
+    let expected: std::collections::BTreeMap<_, _> =
+        expected.into_iter().map(|(operation, count)| (operation.to_owned(), count)).collect();
     assert_eq!(stack.calls(), expected);
     assert_eq!(stack.calls_by("somebody"), expected);
     assert!(stack.calls_by("fixture").is_empty());
@@ -448,22 +333,13 @@ async fn faults_refuse_a_call_or_lose_its_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_folder_keeps_everything_and_serves_one_stack_at_a_time() {
     let folder = std::env::temp_dir().join(format!("bifrost-stack-{}", std::process::id()));
-    let options = || Options {
-        data: Data::Dir(folder.clone()),
-        ..options()
-    };
+    let options = || Options { data: Data::Dir(folder.clone()), ..options() };
     let first = Stack::start(options()).await.unwrap();
     let key = first.root_key().to_owned();
     assert!(key.starts_with("bfk_root_") && key.len() == 52, "{key}");
-    assert_eq!(
-        std::fs::read_to_string(folder.join("root-key")).unwrap().trim(),
-        key
-    );
+    assert_eq!(std::fs::read_to_string(folder.join("root-key")).unwrap().trim(), key);
     put(&first).await;
-    assert!(matches!(
-        Stack::start(options()).await,
-        Err(StartError::Folder(_))
-    ));
+    assert!(matches!(Stack::start(options()).await, Err(StartError::Folder(_))));
     first.stop().await;
     let second = Stack::start(options()).await.unwrap();
     assert_eq!(second.root_key(), key);
@@ -475,25 +351,11 @@ async fn a_data_folder_keeps_everything_and_serves_one_stack_at_a_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_and_an_address_of_the_world_are_refused_in_one_line() {
     let stack = start().await;
-    let taken = stack
-        .url()
-        .replace("http://localhost", "127.0.0.1")
-        .parse()
-        .unwrap();
-    let error = Stack::start(Options {
-        listen: taken,
-        ..options()
-    })
-    .await
-    .unwrap_err()
-    .to_string();
+    let taken = stack.url().replace("http://localhost", "127.0.0.1").parse().unwrap();
+    let error = Stack::start(Options { listen: taken, ..options() }).await.unwrap_err().to_string();
     assert!(error.contains("--listen") && !error.contains('\n'), "{error}");
     let everywhere = "0.0.0.0:0".parse().unwrap();
-    let refused = Stack::start(Options {
-        listen: everywhere,
-        ..options()
-    })
-    .await;
+    let refused = Stack::start(Options { listen: everywhere, ..options() }).await;
     assert!(matches!(refused, Err(StartError::NotLoopback(_))));
     stack.stop().await;
 }
@@ -520,26 +382,16 @@ async fn a_stack_that_is_about_to_be_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_process_outlives_a_stack_that_is_killed() {
     let mut stack = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--exact",
-            "a_stack_that_is_about_to_be_killed",
-            "--nocapture",
-        ])
+        .args(["--ignored", "--exact", "a_stack_that_is_about_to_be_killed", "--nocapture"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     let lines = std::io::BufRead::lines(std::io::BufReader::new(stack.stdout.take().unwrap()));
-    let pids = lines
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.split_once("pids ")?.1.to_owned()));
+    let pids = lines.map_while(Result::ok).find_map(|line| Some(line.split_once("pids ")?.1.to_owned()));
     let pids: Vec<u32> = serde_json::from_str(&pids.unwrap()).unwrap();
     assert_eq!(pids.len(), 2);
     assert!(pids.iter().all(|pid| is_alive(*pid)));
     stack.kill().unwrap();
     stack.wait().unwrap();
-    until("the processes notice and end", || {
-        !pids.iter().any(|pid| is_alive(*pid))
-    })
-    .await;
+    until("the processes notice and end", || !pids.iter().any(|pid| is_alive(*pid))).await;
 }

@@ -45,9 +45,7 @@ impl Bifrost {
             Scope::Global => true,
             Scope::Organization(id) => {
                 let organization = self.store.organization(id).await?;
-                organization
-                    .ok_or_else(|| Problem::not_found("organization", id))?
-                    .is_provider
+                organization.ok_or_else(|| Problem::not_found("organization", id))?.is_provider
             }
         };
         check_role(new.role, is_provider)?;
@@ -55,10 +53,7 @@ impl Bifrost {
         let ancestors = self.lineage(maker).await?;
         let key = new.limited_by(maker, ancestors, KeyHash::of(&secret), id, now)?;
         self.store.create_api_key(&key).await?;
-        Ok(ApiKeyView {
-            key: Some(Exposed(key_text(id, &secret))),
-            ..ApiKeyView::from(key)
-        })
+        Ok(ApiKeyView { key: Some(Exposed(key_text(id, &secret))), ..ApiKeyView::from(key) })
     }
 
     /// Admins see every key of a scope, a user those for role workflow in its own organization.
@@ -71,33 +66,18 @@ impl Bifrost {
     ) -> Result<Page<ApiKeyView>, Problem> {
         check_manager(caller, scope)?;
         let page = self.store.api_keys(scope, limit, cursor).await?;
-        let visible = page
-            .items
-            .into_iter()
-            .filter(|key| may_manage(caller, key))
-            .map(ApiKeyView::from)
-            .collect();
-        Ok(Page {
-            items: visible,
-            next_cursor: page.next_cursor,
-        })
+        let visible =
+            page.items.into_iter().filter(|key| may_manage(caller, key)).map(ApiKeyView::from).collect();
+        Ok(Page { items: visible, next_cursor: page.next_cursor })
     }
 
     /// Revokes a key, and with it those that it made.
     pub async fn revoke_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<(), Problem> {
         check_manager(caller, caller.home)?;
-        let key = self
-            .store
-            .api_key(id)
-            .await?
-            .filter(|key| may_manage(caller, key));
+        let key = self.store.api_key(id).await?.filter(|key| may_manage(caller, key));
         let missing = || Problem::not_found("key", id);
         key.ok_or_else(missing)?;
-        self.store
-            .delete_api_key(id)
-            .await?
-            .then_some(())
-            .ok_or_else(missing)
+        self.store.delete_api_key(id).await?.then_some(()).ok_or_else(missing)
     }
 
     /// The maker's key and those that made it; none for the root key.
@@ -115,9 +95,7 @@ fn check_manager(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     match caller.role {
         Role::Admin => Ok(()),
         Role::User if scope == caller.home => Ok(()),
-        role => Err(Problem::forbidden(format!(
-            "A key with the role {role} manages no keys of {scope}."
-        ))),
+        role => Err(Problem::forbidden(format!("A key with the role {role} manages no keys of {scope}."))),
     }
 }
 

@@ -35,10 +35,7 @@ pub(super) struct Secrets {
 
 impl Secrets {
     pub(super) fn new(client: aws_sdk_secretsmanager::Client) -> Self {
-        Self {
-            client,
-            memory: Mutex::default(),
-        }
+        Self { client, memory: Mutex::default() }
     }
 
     pub(super) async fn read(&self, id: &str) -> Result<Secret, Problem> {
@@ -47,17 +44,10 @@ impl Secrets {
         {
             return Ok(secret.clone());
         }
-        let answer = self
-            .client
-            .get_secret_value()
-            .secret_id(id)
-            .send()
-            .await
-            .map_err(secret_problem)?;
+        let answer = self.client.get_secret_value().secret_id(id).send().await.map_err(secret_problem)?;
         let unusable = || Problem::new(Code::SecretUnavailable, "The referred secret holds no text.");
         let secret = Secret::from(answer.secret_string.ok_or_else(unusable)?);
-        self.memory()
-            .insert(id.to_owned(), (secret.clone(), Instant::now()));
+        self.memory().insert(id.to_owned(), (secret.clone(), Instant::now()));
         Ok(secret)
     }
 
@@ -84,10 +74,7 @@ impl Bifrost {
             return Ok(None);
         };
         let item = ItemKey::connection(connection.scope, &connection.name.folded());
-        self.vault
-            .open(connection.scope, &item, CLIENT_SECRET, sealed)
-            .await
-            .map(Some)
+        self.vault.open(connection.scope, &item, CLIENT_SECRET, sealed).await.map(Some)
     }
 }
 

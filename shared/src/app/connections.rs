@@ -117,10 +117,7 @@ impl Bifrost {
             }
         }
         let view = view(connection, grant, public_url, Timestamp::now());
-        Ok(ConnectionView {
-            grants: Some(counts),
-            ..view
-        })
+        Ok(ConnectionView { grants: Some(counts), ..view })
     }
 
     pub async fn connections(
@@ -142,10 +139,7 @@ impl Bifrost {
             let grant: Option<Grant> = found.take(&own_grant_key(&connection))?;
             items.push(view(connection, grant, public_url, now));
         }
-        Ok(Page {
-            items,
-            next_cursor: page.next_cursor,
-        })
+        Ok(Page { items, next_cursor: page.next_cursor })
     }
 
     /// A connection and its own-scope grant.
@@ -154,16 +148,12 @@ impl Bifrost {
         scope: Scope,
         name: &Name,
     ) -> Result<(Connection, Option<Grant>), Problem> {
-        let (key, grant) = (
-            ItemKey::connection(scope, &name.folded()),
-            ItemKey::grant(scope, scope, &name.folded()),
-        );
+        let (key, grant) =
+            (ItemKey::connection(scope, &name.folded()), ItemKey::grant(scope, scope, &name.folded()));
         let mut batch = Batch::default();
         batch.data(key.clone()).data(grant.clone());
         let mut found = self.store.read(batch).await?;
-        let connection = found
-            .take(&key)?
-            .ok_or_else(|| Problem::not_found("connection", name))?;
+        let connection = found.take(&key)?.ok_or_else(|| Problem::not_found("connection", name))?;
         Ok((connection, found.take(&grant)?))
     }
 }
@@ -184,10 +174,8 @@ pub(super) fn view(
     let grant = grant.as_ref();
     let redirects = connection.settings.flow == Flow::AuthorizationCode;
     let refresh_error = grant.and_then(|grant| grant.last_error.clone());
-    let last_error = [refresh_error, connection.connect_error.clone()]
-        .into_iter()
-        .flatten()
-        .max_by_key(|e| e.at);
+    let last_error =
+        [refresh_error, connection.connect_error.clone()].into_iter().flatten().max_by_key(|e| e.at);
     let status = connection.status(grant, now);
     let redirect_uri = redirects.then(|| connection.redirect_uri(public_url));
     let status_message = status_message(&connection, grant, last_error.as_ref());

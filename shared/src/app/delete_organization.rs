@@ -10,11 +10,7 @@ impl Bifrost {
     /// In steps that can be resumed: until the last one the organization is marked, every write that would create
     /// something in it is refused by its own condition, and the same request goes on where it was cut off.
     pub async fn delete_organization(&self, id: OrganizationId, deadline: Deadline) -> Result<(), Problem> {
-        if !self
-            .store
-            .begin_deleting_organization(id, Timestamp::now())
-            .await?
-        {
+        if !self.store.begin_deleting_organization(id, Timestamp::now()).await? {
             return Err(Problem::not_found("organization", id));
         }
         let scope = Scope::Organization(id);

@@ -66,11 +66,7 @@ impl Bifrost {
             let grant =
                 grant.ok_or_else(|| Problem::not_found("grant", format!("on {}", connection.name)))?;
             let now = Timestamp::now();
-            if self
-                .store
-                .disconnect_grant(key, &grant, connection.revision, now)
-                .await?
-            {
+            if self.store.disconnect_grant(key, &grant, connection.revision, now).await? {
                 return Ok(grant);
             }
         }

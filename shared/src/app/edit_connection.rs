@@ -40,10 +40,7 @@ impl Bifrost {
                 return Ok(view(new, grant, public_url, Timestamp::now()));
             }
         }
-        Err(Problem::new(
-            Code::Conflict,
-            format!("The connection {name} keeps being changed by others."),
-        ))
+        Err(Problem::new(Code::Conflict, format!("The connection {name} keeps being changed by others.")))
     }
 
     async fn edited(
@@ -84,15 +81,8 @@ impl Bifrost {
             self.check_unused(&connection).await?;
         }
         if !self.store.delete_connection(&connection).await? {
-            let stale = if if_match.is_some() {
-                Code::StaleRevision
-            } else {
-                Code::Conflict
-            };
-            return Err(Problem::new(
-                stale,
-                format!("The connection {name} was changed meanwhile."),
-            ));
+            let stale = if if_match.is_some() { Code::StaleRevision } else { Code::Conflict };
+            return Err(Problem::new(stale, format!("The connection {name} was changed meanwhile.")));
         }
         self.remove_grants(&connection).await;
         Ok(())
@@ -101,18 +91,13 @@ impl Bifrost {
     async fn check_unused(&self, connection: &Connection) -> Result<(), Problem> {
         let folded = connection.name.folded();
         let integrations = self.store.all_integrations().await?;
-        let users = integrations
-            .into_iter()
-            .filter(|integration| integration.connection_name().folded() == folded);
+        let users =
+            integrations.into_iter().filter(|integration| integration.connection_name().folded() == folded);
         let users: Vec<_> = users.map(|integration| integration.name.to_string()).collect();
         if users.is_empty() {
             return Ok(());
         }
-        let detail = format!(
-            "Integrations use the connection {}: {}.",
-            connection.name,
-            users.join(", ")
-        );
+        let detail = format!("Integrations use the connection {}: {}.", connection.name, users.join(", "));
         Err(Problem::new(Code::InUse, detail)
             .fix("Link them to another connection, or delete with ?force=true."))
     }
@@ -137,11 +122,7 @@ impl Bifrost {
         };
         // A refresh may change it between the read and the deletion.
         for _ in 0..ATTEMPTS {
-            let grant = self
-                .store
-                .grant(key)
-                .await?
-                .filter(|grant| grant.connection_id == connection.id);
+            let grant = self.store.grant(key).await?.filter(|grant| grant.connection_id == connection.id);
             let Some(grant) = grant else { return Ok(()) };
             if self.store.delete_grant(key, &grant).await? {
                 self.revoke_grant(connection, scope, key, &grant).await;

@@ -17,11 +17,7 @@ impl Bifrost {
         limit: i32,
         cursor: Option<&str>,
     ) -> Result<Page<IntegrationView>, Problem> {
-        Ok(self
-            .store
-            .integrations(limit, cursor)
-            .await?
-            .map(IntegrationView::from))
+        Ok(self.store.integrations(limit, cursor).await?.map(IntegrationView::from))
     }
 
     /// RFC 7396 merge patch. A schema that leaves organizations' values without a place is refused with the list of
@@ -48,10 +44,7 @@ impl Bifrost {
                 return Ok(new.into());
             }
         }
-        Err(Problem::new(
-            Code::Conflict,
-            format!("The integration {name} keeps being changed by others."),
-        ))
+        Err(Problem::new(Code::Conflict, format!("The integration {name} keeps being changed by others.")))
     }
 
     async fn edited_integration(
@@ -62,9 +55,7 @@ impl Bifrost {
     ) -> Result<Integration, Problem> {
         let new = old.patched(patch, force)?;
         let item = ItemKey::integration(&old.name.folded());
-        let defaults = self
-            .seal_config(Scope::Global, &item, new.defaults, Some(&old.defaults))
-            .await?;
+        let defaults = self.seal_config(Scope::Global, &item, new.defaults, Some(&old.defaults)).await?;
         Ok(Integration {
             description: new.description,
             entity_id_name: new.entity_id_name,
@@ -83,10 +74,7 @@ impl Bifrost {
         let mut errors = Vec::new();
         let mut cursor = None;
         loop {
-            let page = self
-                .store
-                .mappings(integration.id, 200, cursor.as_deref())
-                .await?;
+            let page = self.store.mappings(integration.id, 200, cursor.as_deref()).await?;
             for mapping in page.items {
                 let stranded = integration.config_schema.stranded(&mapping.config);
                 if stranded.is_empty() {
@@ -97,9 +85,7 @@ impl Bifrost {
                 } else {
                     let message = format!("the organization {} has stored it", mapping.organization_id);
                     errors.extend(
-                        stranded
-                            .iter()
-                            .map(|key| FieldError::new(&format!("config.{key}"), message.clone())),
+                        stranded.iter().map(|key| FieldError::new(&format!("config.{key}"), message.clone())),
                     );
                 }
             }
@@ -111,10 +97,7 @@ impl Bifrost {
         if errors.is_empty() {
             return Ok(());
         }
-        let detail = format!(
-            "The new config_schema has no place for {} stored values.",
-            errors.len()
-        );
+        let detail = format!("The new config_schema has no place for {} stored values.", errors.len());
         Err(Problem::new(Code::ValuesStranded, detail).about(errors))
     }
 
@@ -144,32 +127,19 @@ impl Bifrost {
     ) -> Result<(), Problem> {
         let integration = self.integration_at(name, if_match).await?;
         if !self.store.delete_integration(&integration).await? {
-            let stale = if if_match.is_some() {
-                Code::StaleRevision
-            } else {
-                Code::Conflict
-            };
-            return Err(Problem::new(
-                stale,
-                format!("The integration {name} was changed meanwhile."),
-            ));
+            let stale = if if_match.is_some() { Code::StaleRevision } else { Code::Conflict };
+            return Err(Problem::new(stale, format!("The integration {name} was changed meanwhile.")));
         }
         let mut cursor = None;
         loop {
-            let page = self
-                .store
-                .mappings(integration.id, 200, cursor.as_deref())
-                .await?;
+            let page = self.store.mappings(integration.id, 200, cursor.as_deref()).await?;
             for mapping in &page.items {
                 if deadline.remaining().as_secs() < 2 {
                     tracing::warn!(integration = %integration.id, "mappings of a deleted integration are left behind");
                     return Ok(());
                 }
-                self.store
-                    .delete_mapping(&integration.name.folded(), mapping)
-                    .await?;
-                self.release_grant(mapping.organization_id, integration.connection_name())
-                    .await;
+                self.store.delete_mapping(&integration.name.folded(), mapping).await?;
+                self.release_grant(mapping.organization_id, integration.connection_name()).await;
             }
             cursor = page.next_cursor;
             if cursor.is_none() {

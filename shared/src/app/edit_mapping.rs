@@ -51,21 +51,13 @@ impl Bifrost {
         let missing = || Problem::not_found("mapping", format!("of {organization} on {name}"));
         let mapping = mapping.ok_or_else(missing)?;
         if if_match.is_some_and(|revision| revision != mapping.revision) {
-            return Err(Problem::new(
-                Code::StaleRevision,
-                "The mapping has changed since.",
-            ));
+            return Err(Problem::new(Code::StaleRevision, "The mapping has changed since."));
         }
-        if !self
-            .store
-            .delete_mapping(&integration.name.folded(), &mapping)
-            .await?
-        {
+        if !self.store.delete_mapping(&integration.name.folded(), &mapping).await? {
             return Err(Problem::new(Code::Conflict, "The mapping was changed meanwhile.")
                 .stale_if(if_match.is_some()));
         }
-        self.release_grant(organization, integration.connection_name())
-            .await;
+        self.release_grant(organization, integration.connection_name()).await;
         Ok(())
     }
 
@@ -85,12 +77,8 @@ impl Bifrost {
         }
         input.finish()?;
         self.integration(name).await?;
-        let mut imported = Imported {
-            created: 0,
-            updated: 0,
-            failed: 0,
-            rows: Vec::with_capacity(rows.len()),
-        };
+        let mut imported =
+            Imported { created: 0, updated: 0, failed: 0, rows: Vec::with_capacity(rows.len()) };
         for row in rows {
             let row = self.import_row(caller, name, row, deadline).await;
             match row.result {
@@ -150,30 +138,20 @@ impl Bifrost {
         let scope = Scope::Organization(organization);
         let folded = connection.folded();
         let key = ItemKey::grant(scope, Scope::Global, &folded);
-        let Some(grant) = self
-            .store
-            .grant(&key)
-            .await?
-            .filter(|grant| grant.status.is_connected())
-        else {
+        let Some(grant) = self.store.grant(&key).await?.filter(|grant| grant.status.is_connected()) else {
             return Ok(());
         };
         let Some(connection) = self.store.connection(Scope::Global, &folded).await? else {
             return Ok(());
         };
         let still_used = self.store.integrations_mapped_to(organization).await?;
-        if still_used
-            .iter()
-            .any(|integration| integration.connection_name().folded() == folded)
-        {
+        if still_used.iter().any(|integration| integration.connection_name().folded() == folded) {
             return Ok(());
         }
         // A tombstone says that a person disconnected it, and keeps a client that speaks for itself from beginning anew.
         let forgotten = match connection.settings.flow {
             Flow::AuthorizationCode => {
-                self.store
-                    .disconnect_grant(&key, &grant, connection.revision, Timestamp::now())
-                    .await?
+                self.store.disconnect_grant(&key, &grant, connection.revision, Timestamp::now()).await?
             }
             Flow::ClientCredentials => self.store.delete_grant(&key, &grant).await?,
         };

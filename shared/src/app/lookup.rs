@@ -40,10 +40,7 @@ impl Seen {
             return Ok(());
         }
         let name = &self.integration.name;
-        Err(Problem::invalid(
-            "integration",
-            format!("must use this connection; {name} uses another"),
-        ))
+        Err(Problem::invalid("integration", format!("must use this connection; {name} uses another")))
     }
 }
 
@@ -78,39 +75,25 @@ struct Candidates {
 
 /// The integration and mapping a question names, in the partitions where they are.
 fn integration_keys(scope: Scope, name: &FoldedName) -> (ItemKey, Option<ItemKey>) {
-    (
-        ItemKey::integration(name),
-        scope.organization().map(|id| ItemKey::mapping(id, name)),
-    )
+    (ItemKey::integration(name), scope.organization().map(|id| ItemKey::mapping(id, name)))
 }
 
 impl Candidates {
     fn of(scope: Scope, name: &FoldedName) -> Self {
-        let own = scope.organization().map(|_| {
-            (
-                ItemKey::connection(scope, name),
-                ItemKey::grant(scope, scope, name),
-            )
-        });
+        let own = scope
+            .organization()
+            .map(|_| (ItemKey::connection(scope, name), ItemKey::grant(scope, scope, name)));
         Self {
             own,
             global: ItemKey::connection(Scope::Global, name),
-            own_on_global: scope
-                .organization()
-                .map(|_| ItemKey::grant(scope, Scope::Global, name)),
+            own_on_global: scope.organization().map(|_| ItemKey::grant(scope, Scope::Global, name)),
             global_grant: ItemKey::grant(Scope::Global, Scope::Global, name),
         }
     }
 
     fn add_to(&self, batch: &mut Batch) {
-        let own = self
-            .own
-            .iter()
-            .flat_map(|(connection, grant)| [connection, grant]);
-        for key in own
-            .chain([&self.global, &self.global_grant])
-            .chain(&self.own_on_global)
-        {
+        let own = self.own.iter().flat_map(|(connection, grant)| [connection, grant]);
+        for key in own.chain([&self.global, &self.global_grant]).chain(&self.own_on_global) {
             batch.data(key.clone());
         }
     }
@@ -138,9 +121,7 @@ impl Bifrost {
             let mut found = self.read_for(scope, None, &candidates, along).await?;
             choose(&mut found, scope, candidates, Some(&seen))?
         };
-        let reached = self
-            .only_available(scope, reached, seen.mapping.is_some(), false)
-            .await?;
+        let reached = self.only_available(scope, reached, seen.mapping.is_some(), false).await?;
         Ok(Some((seen, reached)))
     }
 
@@ -155,19 +136,10 @@ impl Bifrost {
         let candidates = Candidates::of(scope, name);
         // Without an integration, that of the connection's own name still tells whether it is available.
         let read = integration.unwrap_or(name);
-        let mut found = self
-            .read_for(scope, Some(read), &candidates, Along::DataKeys)
-            .await?;
+        let mut found = self.read_for(scope, Some(read), &candidates, Along::DataKeys).await?;
         let seen = take_integration(&mut found, scope, read)?;
-        let reached = choose(
-            &mut found,
-            scope,
-            candidates,
-            seen.as_ref().filter(|_| integration.is_some()),
-        )?;
-        let mapped = seen
-            .as_ref()
-            .is_some_and(|seen| seen.mapping.is_some() && seen.uses(name));
+        let reached = choose(&mut found, scope, candidates, seen.as_ref().filter(|_| integration.is_some()))?;
+        let mapped = seen.as_ref().is_some_and(|seen| seen.mapping.is_some() && seen.uses(name));
         if integration.is_none() {
             return Ok((None, self.only_available(scope, reached, mapped, true).await?));
         }
@@ -207,9 +179,7 @@ impl Bifrost {
         }
         let name = connection.name.folded();
         let mapped = self.store.integrations_mapped_to(organization).await?;
-        Ok(mapped
-            .iter()
-            .any(|integration| integration.connection_name().folded() == name))
+        Ok(mapped.iter().any(|integration| integration.connection_name().folded() == name))
     }
 
     async fn read_for(
@@ -261,13 +231,7 @@ fn choose(
     {
         let grant = take_grant(found, &grant_key, &connection)?;
         let mint_at = mint_at(&connection, seen);
-        return Ok(Some(Reached {
-            connection,
-            grant_scope: scope,
-            grant_key,
-            grant,
-            mint_at,
-        }));
+        return Ok(Some(Reached { connection, grant_scope: scope, grant_key, grant, mint_at }));
     }
     let Some(connection) = found.take::<Connection>(&candidates.global)? else {
         return Ok(None);
@@ -278,24 +242,12 @@ fn choose(
         let connected = grant.as_ref().is_some_and(|grant| grant.status.is_connected());
         // A client that speaks for itself at a tenant's URL has a grant for each tenant, made when it is first needed.
         if connected || mint_at.is_some() {
-            return Ok(Some(Reached {
-                connection,
-                grant_scope: scope,
-                grant_key,
-                grant,
-                mint_at,
-            }));
+            return Ok(Some(Reached { connection, grant_scope: scope, grant_key, grant, mint_at }));
         }
     }
     let grant_key = candidates.global_grant;
     let grant = take_grant(found, &grant_key, &connection)?;
-    Ok(Some(Reached {
-        connection,
-        grant_scope: Scope::Global,
-        grant_key,
-        grant,
-        mint_at,
-    }))
+    Ok(Some(Reached { connection, grant_scope: Scope::Global, grant_key, grant, mint_at }))
 }
 
 fn take_grant(found: &mut Found, key: &ItemKey, connection: &Connection) -> Result<Option<Grant>, Problem> {
@@ -324,13 +276,9 @@ pub(super) fn url_values(connection: &Connection, seen: Option<&Seen>) -> BTreeM
     let trusted = |mapping: &Mapping, key: &String| {
         connection.scope != Scope::Global || mapping.provider_keys.contains(key)
     };
-    let overrides = mapping.iter().flat_map(|mapping| {
-        mapping
-            .config
-            .plain
-            .iter()
-            .filter(move |(key, _)| trusted(mapping, key))
-    });
+    let overrides = mapping
+        .iter()
+        .flat_map(|mapping| mapping.config.plain.iter().filter(move |(key, _)| trusted(mapping, key)));
     for (key, value) in integration.defaults.plain.iter().chain(overrides) {
         match value {
             Value::String(text) => values.insert(key.clone(), text.clone()),
@@ -347,12 +295,8 @@ pub(super) fn url_values(connection: &Connection, seen: Option<&Seen>) -> BTreeM
 
 /// A URL with its placeholders filled, or the problem that names the one that can't be.
 pub(super) fn fill(url: &UrlTemplate, values: &BTreeMap<String, String>) -> Result<url::Url, Problem> {
-    url.fill(values).map_err(|error| {
-        Problem::new(
-            Code::PlaceholderUnresolved,
-            format!("In {}: {error}.", url.as_str()),
-        )
-    })
+    url.fill(values)
+        .map_err(|error| Problem::new(Code::PlaceholderUnresolved, format!("In {}: {error}.", url.as_str())))
 }
 
 /// Only what a URL's placeholders ask for: a grant keeps this, and must not change with anything else.
@@ -360,9 +304,7 @@ pub(super) fn needed_values(
     url: &UrlTemplate,
     values: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    let needed = url
-        .placeholders()
-        .filter_map(|name| Some((name.to_owned(), values.get(name)?.clone())));
+    let needed = url.placeholders().filter_map(|name| Some((name.to_owned(), values.get(name)?.clone())));
     needed.collect()
 }
 
@@ -388,14 +330,8 @@ impl Bifrost {
             let Some(connection) = connection else {
                 return Ok(None);
             };
-            let grant = take_grant(
-                &mut found,
-                &ItemKey::grant(scope, connection.scope, &name),
-                connection,
-            )?;
-            Ok(grant
-                .filter(|grant| grant.status.is_connected())
-                .map(|grant| grant.id))
+            let grant = take_grant(&mut found, &ItemKey::grant(scope, connection.scope, &name), connection)?;
+            Ok(grant.filter(|grant| grant.status.is_connected()).map(|grant| grant.id))
         };
         mappings.iter().map(own_grant).collect()
     }

@@ -61,11 +61,7 @@ impl Bifrost {
             .await?;
         let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
         let Seen { integration, mapping } = seen;
-        Ok(view(
-            &integration,
-            mapping.ok_or_else(missing)?,
-            own_grant(reached.as_ref(), organization),
-        ))
+        Ok(view(&integration, mapping.ok_or_else(missing)?, own_grant(reached.as_ref(), organization)))
     }
 
     /// Provider callers write mappings; a managed user may change its own organization's config.
@@ -79,23 +75,13 @@ impl Bifrost {
     ) -> Result<Put, Problem> {
         let scope = caller.scope(Some(&organization.to_string()))?;
         if caller.role == Role::Workflow && !caller.is_provider {
-            return Err(Problem::forbidden(
-                "A workflow's key of a managed organization writes no mappings.",
-            ));
+            return Err(Problem::forbidden("A workflow's key of a managed organization writes no mappings."));
         }
-        let found = self
-            .look_up_integration(scope, &name.folded(), Along::Nothing)
-            .await?;
+        let found = self.look_up_integration(scope, &name.folded(), Along::Nothing).await?;
         let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
-        let Seen {
-            integration,
-            mapping: old,
-        } = seen;
+        let Seen { integration, mapping: old } = seen;
         if if_match.is_some() && if_match != old.as_ref().map(|old| old.revision) {
-            return Err(Problem::new(
-                Code::StaleRevision,
-                "The mapping has changed since.",
-            ));
+            return Err(Problem::new(Code::StaleRevision, "The mapping has changed since."));
         }
         let folded = integration.name.folded();
         let no_config = StoredConfig::default();
@@ -104,9 +90,8 @@ impl Bifrost {
             (body.contains_key("entity_id"), body.contains_key("entity_name"));
         let mut new = NewMapping::from_input(body, &integration.config_schema, stored)?;
         if !caller.is_provider {
-            let old = old
-                .as_ref()
-                .ok_or_else(|| Problem::forbidden("Only the provider maps organizations."))?;
+            let old =
+                old.as_ref().ok_or_else(|| Problem::forbidden("Only the provider maps organizations."))?;
             // To leave out what one may not change is not to ask for its removal.
             if !names_entity {
                 new.entity_id = old.entity_id.clone();
@@ -115,10 +100,8 @@ impl Bifrost {
                 new.entity_name = old.entity_name.clone();
             }
             // Not the connection in force: a user can put one of its own in front of the global one and take it away.
-            let global = self
-                .store
-                .connection(Scope::Global, &integration.connection_name().folded())
-                .await?;
+            let global =
+                self.store.connection(Scope::Global, &integration.connection_name().folded()).await?;
             check_managed_change(old, &new, global.as_ref())?;
         }
         let provider_keys = provider_keys(caller, &new, old.as_ref());
@@ -140,11 +123,7 @@ impl Bifrost {
         let written = self.store.put_mapping(&integration, &mapping, old.as_ref()).await;
         written.map_err(|problem| problem.stale_if(if_match.is_some()))?;
         let view = view(&integration, mapping, own_grant(reached.as_ref(), organization));
-        Ok(if old.is_some() {
-            Put::Replaced(view)
-        } else {
-            Put::Created(view)
-        })
+        Ok(if old.is_some() { Put::Replaced(view) } else { Put::Created(view) })
     }
 
     /// Provider callers see all organizations' mappings, others their own.
@@ -159,27 +138,19 @@ impl Bifrost {
         let integration = self.integration(name).await?;
         let only = match (caller.is_provider, entity_id) {
             (true, None) => None,
-            (true, Some(entity_id)) => Some(
-                self.store
-                    .organization_of_entity(integration.id, entity_id)
-                    .await?,
-            ),
+            (true, Some(entity_id)) => {
+                Some(self.store.organization_of_entity(integration.id, entity_id).await?)
+            }
             (false, _) => Some(caller.home.organization()),
         };
         let page = match only {
             None => self.store.mappings(integration.id, limit, cursor).await?,
-            Some(None) => Page {
-                items: Vec::new(),
-                next_cursor: None,
-            },
+            Some(None) => Page { items: Vec::new(), next_cursor: None },
             Some(Some(organization)) => {
                 let mapping = self.store.mapping(&integration, organization).await?;
                 let wanted =
                     |mapping: &Mapping| entity_id.is_none_or(|id| mapping.entity_id.as_deref() == Some(id));
-                Page {
-                    items: mapping.into_iter().filter(wanted).collect(),
-                    next_cursor: None,
-                }
+                Page { items: mapping.into_iter().filter(wanted).collect(), next_cursor: None }
             }
         };
         let grants = self.own_grants(&integration, &page.items).await?;
@@ -191,13 +162,9 @@ impl Bifrost {
 /// What a managed user must leave alone: which tenant it is mapped to decides which tenant's token comes out.
 fn check_managed_change(old: &Mapping, new: &NewMapping, global: Option<&Connection>) -> Result<(), Problem> {
     if new.entity_id != old.entity_id || new.entity_name != old.entity_name {
-        return Err(Problem::forbidden(
-            "Only the provider changes entity_id and entity_name.",
-        ));
+        return Err(Problem::forbidden("Only the provider changes entity_id and entity_name."));
     }
-    let urls = global
-        .into_iter()
-        .flat_map(|connection| connection.settings.urls());
+    let urls = global.into_iter().flat_map(|connection| connection.settings.urls());
     for name in urls.flat_map(|url| url.placeholders()) {
         if old.config.plain.get(name) != new.config.plain.get(name) {
             let detail = format!("Only the provider changes {name}: it fills a URL of a global connection.");
@@ -219,10 +186,7 @@ fn provider_keys(caller: &Caller, new: &NewMapping, old: Option<&Mapping>) -> BT
 
 fn own_grant(reached: Option<&Reached>, organization: OrganizationId) -> Option<GrantId> {
     let own = reached.filter(|reached| reached.grant_scope == Scope::Organization(organization))?;
-    own.grant
-        .as_ref()
-        .filter(|grant| grant.status.is_connected())
-        .map(|grant| grant.id)
+    own.grant.as_ref().filter(|grant| grant.status.is_connected()).map(|grant| grant.id)
 }
 
 fn view(integration: &Integration, mapping: Mapping, oauth_token_id: Option<GrantId>) -> MappingView {
@@ -233,9 +197,7 @@ fn view(integration: &Integration, mapping: Mapping, oauth_token_id: Option<Gran
         entity_id: mapping.entity_id,
         entity_name: mapping.entity_name,
         oauth_token_id,
-        missing_config: integration
-            .config_schema
-            .missing(&integration.defaults, Some(&mapping.config)),
+        missing_config: integration.config_schema.missing(&integration.defaults, Some(&mapping.config)),
         config: mapping.config.shown(),
         created_at: mapping.created_at,
         updated_at: mapping.updated_at,

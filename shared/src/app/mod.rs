@@ -53,23 +53,13 @@ impl Bifrost {
         let store = Store::new(aws.dynamodb(), &environment);
         let vault = Vault::new(aws.kms(), environment.kms_key.clone(), store.clone());
         let secrets = client_secret::Secrets::new(aws.secrets_manager());
-        let outbound = Outbound::new(Relaxed {
-            loopback_http: environment.local,
-        });
-        Ok(Self {
-            environment,
-            store,
-            vault,
-            secrets,
-            outbound,
-        })
+        let outbound = Outbound::new(Relaxed { loopback_http: environment.local });
+        Ok(Self { environment, store, vault, secrets, outbound })
     }
 
     /// What URLs of providers may look like here.
     pub fn url_rules(&self) -> url_template::Rules {
-        url_template::Rules {
-            allow_http_loopback: self.environment.local,
-        }
+        url_template::Rules { allow_http_loopback: self.environment.local }
     }
 
     /// Seals the new secrets of a config for the item they will stand in, next to those that stay as they are.
@@ -80,15 +70,10 @@ impl Bifrost {
         config: CheckedConfig,
         stored: Option<&StoredConfig>,
     ) -> Result<StoredConfig, Problem> {
-        let mut sealed = StoredConfig {
-            plain: config.plain,
-            ..StoredConfig::default()
-        };
+        let mut sealed = StoredConfig { plain: config.plain, ..StoredConfig::default() };
         for key in &config.kept_secrets {
             let kept = stored.and_then(|stored| stored.secrets.get(key));
-            sealed
-                .secrets
-                .extend(kept.map(|kept| (key.clone(), kept.clone())));
+            sealed.secrets.extend(kept.map(|kept| (key.clone(), kept.clone())));
         }
         if !config.new_secrets.is_empty() {
             let data_key = self.vault.current(scope).await?;

@@ -73,9 +73,7 @@ impl Bifrost {
         name: &Name,
         deadline: Deadline,
     ) -> Result<Resolved, Problem> {
-        let found = self
-            .look_up_integration(scope, &name.folded(), Along::DataKeys)
-            .await?;
+        let found = self.look_up_integration(scope, &name.folded(), Along::DataKeys).await?;
         let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
         let oauth = match &reached {
             Some(reached) => Some(self.resolve_oauth(caller, &seen, reached, deadline).await),
@@ -83,13 +81,11 @@ impl Bifrost {
         };
         let config = self.merged_config(scope, &seen).await?;
         let Seen { integration, mapping } = seen;
-        let missing_config = integration.config_schema.missing(
-            &integration.defaults,
-            mapping.as_ref().map(|mapping| &mapping.config),
-        );
-        let (entity_id, entity_name) = mapping
-            .map(|mapping| (mapping.entity_id, mapping.entity_name))
-            .unwrap_or_default();
+        let missing_config = integration
+            .config_schema
+            .missing(&integration.defaults, mapping.as_ref().map(|mapping| &mapping.config));
+        let (entity_id, entity_name) =
+            mapping.map(|mapping| (mapping.entity_id, mapping.entity_name)).unwrap_or_default();
         Ok(Resolved {
             integration_id: integration.id,
             entity_id: entity_id.or(integration.default_entity_id),
@@ -104,16 +100,9 @@ impl Bifrost {
         let name = seen.integration.name.folded();
         let mut config = Map::new();
         let item = ItemKey::integration(&name);
-        self.overlay(&mut config, Scope::Global, &item, &seen.integration.defaults)
-            .await?;
+        self.overlay(&mut config, Scope::Global, &item, &seen.integration.defaults).await?;
         if let (Some(mapping), Some(organization)) = (&seen.mapping, scope.organization()) {
-            self.overlay(
-                &mut config,
-                scope,
-                &ItemKey::mapping(organization, &name),
-                &mapping.config,
-            )
-            .await?;
+            self.overlay(&mut config, scope, &ItemKey::mapping(organization, &name), &mapping.config).await?;
         }
         // A key that the schema has lost since is no longer part of the integration.
         config.retain(|key, _| seen.integration.config_schema.field(key).is_some());
@@ -144,28 +133,16 @@ impl Bifrost {
         reached: &Reached,
         deadline: Deadline,
     ) -> ResolvedOauth {
-        let usable = self
-            .usable_token(reached, Want::Fresh { min_ttl: None }, deadline)
-            .await;
+        let usable = self.usable_token(reached, Want::Fresh { min_ttl: None }, deadline).await;
         let (grant, access_token, problem) = match usable {
-            Ok(Usable {
-                grant,
-                access_token,
-                warning,
-                ..
-            }) => {
+            Ok(Usable { grant, access_token, warning, .. }) => {
                 let problem = warning.and(grant.last_error.as_ref()).map(OauthProblem::from);
                 (Some(grant), Some(Exposed(access_token)), problem)
             }
             Err(problem) => {
                 // What the failed attempt left behind; it was read before it.
-                let grant = self
-                    .store
-                    .grant(&reached.grant_key)
-                    .await
-                    .ok()
-                    .flatten()
-                    .or(reached.grant.clone());
+                let grant =
+                    self.store.grant(&reached.grant_key).await.ok().flatten().or(reached.grant.clone());
                 (
                     grant.filter(|grant| grant.connection_id == reached.connection.id),
                     None,
@@ -185,10 +162,7 @@ impl Bifrost {
             (Some(grant), true) => self.refresh_token(reached, grant).await,
             _ => None,
         };
-        let scopes = grant
-            .as_ref()
-            .map(|grant| grant.scopes.clone())
-            .filter(|scopes| !scopes.is_empty());
+        let scopes = grant.as_ref().map(|grant| grant.scopes.clone()).filter(|scopes| !scopes.is_empty());
         let now = Timestamp::now();
         ResolvedOauth {
             connection_name: connection.name.clone(),
@@ -202,10 +176,7 @@ impl Bifrost {
                 .is_some()
                 .then(|| grant.as_ref().map(|grant| grant.token_type.clone()))
                 .flatten(),
-            expires_at: grant
-                .as_ref()
-                .filter(|_| access_token.is_some())
-                .and_then(|grant| grant.expires_at),
+            expires_at: grant.as_ref().filter(|_| access_token.is_some()).and_then(|grant| grant.expires_at),
             access_token,
             refresh_token,
             generation: grant.as_ref().map(|grant| grant.generation),
@@ -225,19 +196,14 @@ impl Bifrost {
 
     async fn refresh_token(&self, reached: &Reached, grant: &Grant) -> Option<Exposed> {
         let sealed = grant.refresh_token.as_ref()?;
-        self.open_token(reached, REFRESH_TOKEN, sealed)
-            .await
-            .ok()
-            .map(Exposed)
+        self.open_token(reached, REFRESH_TOKEN, sealed).await.ok().map(Exposed)
     }
 }
 
 // Not derived: `config` holds readable secrets.
 impl std::fmt::Debug for Resolved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolved")
-            .field("integration_id", &self.integration_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Resolved").field("integration_id", &self.integration_id).finish_non_exhaustive()
     }
 }
 
@@ -247,29 +213,13 @@ impl From<Problem> for OauthProblem {
             tracing::error!(code = %problem.code, cause, "a resolve goes without a token");
         }
         let title = problem.code.title().to_owned();
-        Self {
-            code: problem.code.to_string(),
-            title,
-            detail: problem.detail,
-            fix: problem.fix,
-        }
+        Self { code: problem.code.to_string(), title, detail: problem.detail, fix: problem.fix }
     }
 }
 
 impl From<&LastError> for OauthProblem {
     fn from(error: &LastError) -> Self {
-        let LastError {
-            code,
-            title,
-            detail,
-            fix,
-            ..
-        } = error.clone();
-        Self {
-            code,
-            title,
-            detail,
-            fix,
-        }
+        let LastError { code, title, detail, fix, .. } = error.clone();
+        Self { code, title, detail, fix }
     }
 }

@@ -26,8 +26,7 @@ impl Bifrost {
         connection.settings.revocation_url.as_ref()?;
         let client_secret = self.client_secret(connection).await.ok().flatten();
         let token = self.revocable_token(scope, key, grant).await?;
-        self.revoke(connection, client_secret.as_ref(), &grant.url_values, &token)
-            .await
+        self.revoke(connection, client_secret.as_ref(), &grant.url_values, &token).await
     }
 
     /// Revokes one token; whether the provider did, or `None` if it has no revocation endpoint.
@@ -43,15 +42,8 @@ impl Bifrost {
         let revoked = match fill(url, url_values) {
             Ok(revocation_url) => {
                 let (client_id, client_auth) = (settings.client_id.as_str(), settings.client_auth);
-                let revocation = Revocation {
-                    revocation_url,
-                    client_id,
-                    client_secret,
-                    client_auth,
-                };
-                oauth::revoke(&self.outbound, &revocation, token)
-                    .await
-                    .map_err(|failure| failure.code)
+                let revocation = Revocation { revocation_url, client_id, client_secret, client_auth };
+                oauth::revoke(&self.outbound, &revocation, token).await.map_err(|failure| failure.code)
             }
             Err(problem) => Err(problem.detail),
         };

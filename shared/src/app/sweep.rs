@@ -76,10 +76,7 @@ struct Places {
 
 impl Default for Places {
     fn default() -> Self {
-        Self {
-            hosts: Mutex::default(),
-            all: Semaphore::new(CONCURRENCY),
-        }
+        Self { hosts: Mutex::default(), all: Semaphore::new(CONCURRENCY) }
     }
 }
 
@@ -91,10 +88,7 @@ impl Bifrost {
     ) -> Result<SweepReport, Problem> {
         let Shards { first, last } = order.shards;
         if first > last || last >= SHARDS {
-            return Err(Problem::invalid(
-                "shards",
-                format!("must lie between 0 and {}", SHARDS - 1),
-            ));
+            return Err(Problem::invalid("shards", format!("must lie between 0 and {}", SHARDS - 1)));
         }
         let mut report = SweepReport::default();
         let mut tasks = JoinSet::new();
@@ -115,10 +109,7 @@ impl Bifrost {
                     report.remaining += 1;
                     continue;
                 }
-                let turn = Arc::clone(&queue)
-                    .acquire_owned()
-                    .await
-                    .map_err(Problem::internal)?;
+                let turn = Arc::clone(&queue).acquire_owned().await.map_err(Problem::internal)?;
                 let (bifrost, places) = (Arc::clone(&self), Arc::clone(&places));
                 tasks.spawn(async move {
                     let _turn = turn;
@@ -157,17 +148,12 @@ impl Bifrost {
         places: &Places,
         deadline: Deadline,
     ) -> Result<Swept, Problem> {
-        let (scope, connection_key) = key
-            .grant_parts()
-            .ok_or_else(|| Problem::internal("no key of a grant"))?;
+        let (scope, connection_key) =
+            key.grant_parts().ok_or_else(|| Problem::internal("no key of a grant"))?;
         let mut batch = Batch::default();
         batch.data(key.clone()).data(connection_key.clone());
         let scopes = [scope, Scope::Global];
-        let scopes = if scope == Scope::Global {
-            &scopes[..1]
-        } else {
-            &scopes[..]
-        };
+        let scopes = if scope == Scope::Global { &scopes[..1] } else { &scopes[..] };
         self.vault.want(scopes, &mut batch);
         let mut found = self.store.read(batch).await?;
         self.vault.learn(scopes, &mut found).await?;
@@ -199,10 +185,7 @@ impl Bifrost {
         let usable = self.usable_token(&reached, Want::Due, deadline).await?;
         Ok(match usable.grant {
             _ if usable.exchanged => Swept::Refreshed,
-            Grant {
-                status: GrantStatus::Failing | GrantStatus::Reauthorize,
-                ..
-            } => Swept::Failed,
+            Grant { status: GrantStatus::Failing | GrantStatus::Reauthorize, .. } => Swept::Failed,
             _ => Swept::Skipped,
         })
     }
@@ -212,17 +195,9 @@ impl Places {
     fn at_host(&self, connection: &Connection) -> Arc<Semaphore> {
         // Placeholders in a host tell tenants apart, not providers; so the template's text does.
         let url = connection.settings.token_url.as_str();
-        let host = url
-            .split("://")
-            .nth(1)
-            .and_then(|rest| rest.split('/').next())
-            .unwrap_or(url);
+        let host = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or(url);
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(
-            hosts
-                .entry(host.to_owned())
-                .or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))),
-        )
+        Arc::clone(hosts.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))))
     }
 }
 

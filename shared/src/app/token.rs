@@ -47,9 +47,7 @@ impl Bifrost {
         deadline: Deadline,
     ) -> Result<Token, Problem> {
         let reached = self.reach(query).await?;
-        let usable = self
-            .usable_token(&reached, Want::Fresh { min_ttl }, deadline)
-            .await?;
+        let usable = self.usable_token(&reached, Want::Fresh { min_ttl }, deadline).await?;
         Ok(token_of(&reached, usable))
     }
 
@@ -74,10 +72,9 @@ impl Bifrost {
             return Err(Problem::invalid("generation", message));
         }
         let want = match &reached.grant {
-            Some(grant) if grant_id.is_none_or(|id| id == grant.id) => Want::Newer {
-                than: generation.unwrap_or(grant.generation),
-                limited,
-            },
+            Some(grant) if grant_id.is_none_or(|id| id == grant.id) => {
+                Want::Newer { than: generation.unwrap_or(grant.generation), limited }
+            }
             // Another grant serves now, or there is none yet: its token is news to the caller in any case.
             _ => Want::Fresh { min_ttl: None },
         };
@@ -88,9 +85,7 @@ impl Bifrost {
     async fn reach(&self, query: &TokenQuery<'_>) -> Result<Reached, Problem> {
         let integration = query.integration.map(Name::folded);
         let name = query.connection.folded();
-        let (seen, reached) = self
-            .look_up_connection(query.scope, &name, integration.as_ref())
-            .await?;
+        let (seen, reached) = self.look_up_connection(query.scope, &name, integration.as_ref()).await?;
         let reached = reached.ok_or_else(|| Problem::not_found("connection", query.connection))?;
         let at_defaults = query.scope == reached.connection.scope && covers_all(&reached);
         if reached.mint_at.is_some() && seen.is_none() && !at_defaults {
@@ -104,18 +99,11 @@ impl Bifrost {
 /// Whether the connection's own `token_url_defaults` fill its token URL.
 fn covers_all(reached: &Reached) -> bool {
     let settings = &reached.connection.settings;
-    settings
-        .token_placeholders()
-        .all(|name| settings.token_url_defaults.contains_key(name))
+    settings.token_placeholders().all(|name| settings.token_url_defaults.contains_key(name))
 }
 
 fn token_of(reached: &Reached, usable: Usable) -> Token {
-    let Usable {
-        grant,
-        access_token,
-        warning,
-        ..
-    } = usable;
+    let Usable { grant, access_token, warning, .. } = usable;
     let authorization = Secret::from(format!("{} {}", scheme(&grant.token_type), access_token.expose()));
     let expires_in = grant.remaining(Timestamp::now()).as_secs();
     Token {
@@ -134,9 +122,5 @@ fn token_of(reached: &Reached, usable: Usable) -> Token {
 
 /// Providers write `bearer` in any case (RFC 6749 section 5.1 compares it so); some of their APIs insist on this one.
 fn scheme(token_type: &str) -> &str {
-    if token_type.eq_ignore_ascii_case("bearer") {
-        "Bearer"
-    } else {
-        token_type
-    }
+    if token_type.eq_ignore_ascii_case("bearer") { "Bearer" } else { token_type }
 }

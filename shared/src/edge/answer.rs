@@ -38,10 +38,7 @@ pub fn page<T: Serialize>(page: Page<T>) -> Result<Response, Problem> {
         items: Vec<T>,
         next_cursor: Option<String>,
     }
-    ok(&List {
-        items: page.items,
-        next_cursor: page.next_cursor,
-    })
+    ok(&List { items: page.items, next_cursor: page.next_cursor })
 }
 
 /// The same answer with the revision as its ETag (RFC 9110 section 8.8.3).
@@ -65,11 +62,8 @@ pub(super) fn problem(problem: &Problem, request_id: &str) -> Response {
         "request_id": request_id,
     });
     if !problem.errors.is_empty() {
-        body["errors"] = problem
-            .errors
-            .iter()
-            .map(|e| json!({"field": e.field, "message": e.message}))
-            .collect();
+        body["errors"] =
+            problem.errors.iter().map(|e| json!({"field": e.field, "message": e.message})).collect();
     }
     let mut response = text_response(status, "application/problem+json", body.to_string());
     if let Some(pause) = problem.retry_after {

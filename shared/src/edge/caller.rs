@@ -27,16 +27,10 @@ pub(super) fn to_context(caller: &Caller) -> Map<String, Value> {
         ("scope", caller.home.to_string()),
         ("provider", caller.is_provider.to_string()),
         ("secret_reach", reach.to_owned()),
-        (
-            "expires_at",
-            caller.expires_at.map(|at| at.to_string()).unwrap_or_default(),
-        ),
+        ("expires_at", caller.expires_at.map(|at| at.to_string()).unwrap_or_default()),
         ("allowed_cidrs", cidrs.join(",")),
     ];
-    fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), Value::String(value)))
-        .collect()
+    fields.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
 }
 
 /// The caller as a function finds it in its event. Whatever is missing or odd is an error, never a default: a context
@@ -74,10 +68,7 @@ pub(super) fn check(caller: &Caller, source: Option<IpAddr>, now: Timestamp) -> 
     if let Some(at) = caller.expires_at
         && at <= now
     {
-        return Err(Problem::new(
-            Code::KeyExpired,
-            format!("The key expired at {at}."),
-        ));
+        return Err(Problem::new(Code::KeyExpired, format!("The key expired at {at}.")));
     }
     // A client that reaches a dual-stack listener over IPv4 may be shown as an IPv6 address that embeds it.
     let source = source.map(|address| address.to_canonical());
@@ -139,9 +130,6 @@ mod tests {
         assert_eq!(code(mapped, now), Ok(()));
         assert_eq!(code(outside, now), Err(Code::NetworkForbidden));
         assert_eq!(code(None, now), Err(Code::NetworkForbidden));
-        assert_eq!(
-            code(inside, Timestamp::from_unix_seconds(1_900_000_000)),
-            Err(Code::KeyExpired)
-        );
+        assert_eq!(code(inside, Timestamp::from_unix_seconds(1_900_000_000)), Err(Code::KeyExpired));
     }
 }

@@ -23,10 +23,7 @@ const STYLE: &str = include_str!("pages.css");
 
 /// The page that a connect link opens: what is about to be connected, and a button.
 pub fn offer(request: &Request, ticket: &Secret, offer: &Offer, cookie: &Secret) -> Response {
-    let organization = offer
-        .organization
-        .as_deref()
-        .unwrap_or("the platform, for all organizations");
+    let organization = offer.organization.as_deref().unwrap_or("the platform, for all organizations");
     let scopes = offer.scopes.join(", ");
     let body = html! {
         h1 { "Connect " (offer.connection) }
@@ -60,27 +57,15 @@ pub fn form_is_ours(request: &Request, ticket: &Secret) -> bool {
     let cookie = cookie(request, &offer_cookie(ticket));
     let expected = cookie.map(|cookie| form_token(ticket, &cookie));
     // Browsers send an Origin with every POST; one that is not ours is another site's form.
-    let origin_fits = request
-        .header("origin")
-        .is_none_or(|origin| origin == request.public_url());
+    let origin_fits = request.header("origin").is_none_or(|origin| origin == request.public_url());
     origin_fits && expected.is_some() && request.form("form_token") == expected
 }
 
 /// On to the provider (RFC 9110 section 15.4.4), with the cookie that the callback asks for.
 pub fn departure(request: &Request, departure: &Departure) -> Response {
-    let mut response = page(
-        StatusCode::SEE_OTHER,
-        "Signing in",
-        &html! { p { "On to the provider." } },
-    );
+    let mut response = page(StatusCode::SEE_OTHER, "Signing in", &html! { p { "On to the provider." } });
     redirect(&mut response, departure.authorize_url.expose());
-    set_cookie(
-        request,
-        &mut response,
-        &departure.cookie_name,
-        &departure.cookie,
-        SIGN_IN_TIME,
-    );
+    set_cookie(request, &mut response, &departure.cookie_name, &departure.cookie, SIGN_IN_TIME);
     response
 }
 
@@ -148,9 +133,7 @@ pub fn problem_page(request: &Request, problem: &Problem) -> Response {
 
 /// A cookie of ours; https lets it be bound to this very host.
 pub fn cookie(request: &Request, name: &str) -> Option<Secret> {
-    request
-        .cookie(&cookie_name(request, name))
-        .map(|value| Secret::from(value.to_owned()))
+    request.cookie(&cookie_name(request, name)).map(|value| Secret::from(value.to_owned()))
 }
 
 fn page_status(code: Code) -> StatusCode {
@@ -187,19 +170,12 @@ fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
     for (name, value) in fixed {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, content_security_policy().clone());
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, content_security_policy().clone());
     response
 }
 
@@ -235,11 +211,7 @@ fn set_cookie(request: &Request, response: &mut Response, name: &str, value: &Se
 
 /// `__Host-` cookies can't be set by a sibling domain (RFC 6265bis), but need https, which http://localhost has not.
 fn cookie_name(request: &Request, name: &str) -> String {
-    if is_https(request) {
-        format!("__Host-{name}")
-    } else {
-        name.to_owned()
-    }
+    if is_https(request) { format!("__Host-{name}") } else { name.to_owned() }
 }
 
 fn is_https(request: &Request) -> bool {

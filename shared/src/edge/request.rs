@@ -50,9 +50,7 @@ impl Request {
             Some(RequestContext::ApiGatewayV2(context)) => context.clone(),
             _ => Default::default(),
         };
-        let caller = context
-            .authorizer
-            .and_then(|authorizer| caller::from_context(&authorizer.fields));
+        let caller = context.authorizer.and_then(|authorizer| caller::from_context(&authorizer.fields));
         let own_origin = || format!("https://{}", context.domain_name.unwrap_or_default());
         Self {
             caller,
@@ -62,9 +60,7 @@ impl Request {
             public_url: environment.public_url.clone().unwrap_or_else(own_origin),
             path: event.path_parameters(),
             query: event.query_string_parameters(),
-            deadline: event
-                .lambda_context_ref()
-                .map_or(Deadline::after(Default::default()), deadline),
+            deadline: event.lambda_context_ref().map_or(Deadline::after(Default::default()), deadline),
             method_is_post: event.method() == lambda_http::http::Method::POST,
             headers: event.headers().clone(),
             body: event.into_body(),
@@ -106,17 +102,13 @@ impl Request {
     }
 
     fn id_in_path<Kind>(&self) -> Result<Id<Kind>, Problem> {
-        self.path("id")
-            .unwrap_or_default()
-            .parse()
-            .map_err(|_| Problem::invalid("id", "must be a UUID"))
+        self.path("id").unwrap_or_default().parse().map_err(|_| Problem::invalid("id", "must be a UUID"))
     }
 
     /// The `{organization_id}` in the path.
     pub fn organization(&self) -> Result<OrganizationId, Problem> {
         let text = self.path("organization_id").unwrap_or_default();
-        text.parse()
-            .map_err(|_| Problem::invalid("organization_id", "must be a UUID"))
+        text.parse().map_err(|_| Problem::invalid("organization_id", "must be a UUID"))
     }
 
     pub fn query(&self, name: &str) -> Option<&str> {
@@ -132,10 +124,8 @@ impl Request {
 
     /// `?organization_id=`
     pub fn query_organization(&self) -> Result<Option<OrganizationId>, Problem> {
-        let parse = |text: &str| {
-            text.parse()
-                .map_err(|_| Problem::invalid("organization_id", "must be a UUID"))
-        };
+        let parse =
+            |text: &str| text.parse().map_err(|_| Problem::invalid("organization_id", "must be a UUID"));
         self.query("organization_id").map(parse).transpose()
     }
 
@@ -156,10 +146,8 @@ impl Request {
         if text == "*" {
             return Ok(None);
         }
-        let revision = text
-            .strip_prefix('"')
-            .and_then(|text| text.strip_suffix('"'))
-            .and_then(|text| text.parse().ok());
+        let revision =
+            text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.parse().ok());
         // A tag that we never gave matches nothing.
         revision
             .map(Some)
@@ -182,8 +170,7 @@ impl Request {
     /// A whole number in the query.
     pub fn query_number(&self, name: &str) -> Result<Option<u64>, Problem> {
         let parse = |text: &str| {
-            text.parse()
-                .map_err(|_| Problem::invalid(name, "must be a whole number, 0 or greater"))
+            text.parse().map_err(|_| Problem::invalid(name, "must be a whole number, 0 or greater"))
         };
         self.query(name).map(parse).transpose()
     }
@@ -192,27 +179,18 @@ impl Request {
     pub fn json(&self) -> Result<Map<String, Value>, Problem> {
         let bytes: &[u8] = self.body.as_ref();
         if bytes.len() > MAX_BODY {
-            return Err(Problem::new(
-                Code::BodyTooLarge,
-                format!("The body has {} bytes.", bytes.len()),
-            ));
+            return Err(Problem::new(Code::BodyTooLarge, format!("The body has {} bytes.", bytes.len())));
         }
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Map::new());
         }
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(fields)) => Ok(fields),
-            Ok(_) => Err(Problem::new(
-                Code::MalformedBody,
-                "The body is JSON, but no object.",
-            )),
+            Ok(_) => Err(Problem::new(Code::MalformedBody, "The body is JSON, but no object.")),
             // serde_json's message tells line and column, and may quote the text around them.
             Err(error) => {
-                let detail = format!(
-                    "The body is not JSON from line {}, column {} on.",
-                    error.line(),
-                    error.column()
-                );
+                let detail =
+                    format!("The body is not JSON from line {}, column {} on.", error.line(), error.column());
                 Err(Problem::new(Code::MalformedBody, detail))
             }
         }
@@ -225,9 +203,7 @@ impl Request {
             return None;
         }
         let mut fields = url::form_urlencoded::parse(bytes);
-        fields
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
+        fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -235,14 +211,9 @@ impl Request {
     }
 
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        let cookies = self
-            .headers
-            .get_all("cookie")
-            .into_iter()
-            .filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='));
+        let cookies = self.headers.get_all("cookie").into_iter().filter_map(|value| value.to_str().ok());
+        let mut pairs =
+            cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 

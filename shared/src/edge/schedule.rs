@@ -28,13 +28,7 @@ where
             let report = swept.await.inspect_err(|problem| {
                 tracing::error!(code = %problem.code, cause = problem.cause_chain(), "a sweep failed");
             })?;
-            let SweepReport {
-                due,
-                refreshed,
-                failed,
-                skipped,
-                remaining,
-            } = report;
+            let SweepReport { due, refreshed, failed, skipped, remaining } = report;
             tracing::info!(due, refreshed, failed, skipped, remaining, "swept");
             Ok::<_, Error>(report)
         }

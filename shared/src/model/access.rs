@@ -68,10 +68,7 @@ impl Caller {
         if scope == self.home || self.is_provider {
             return Ok(scope);
         }
-        Err(Problem::new(
-            Code::ScopeForbidden,
-            format!("Your key belongs to another scope than {scope}."),
-        ))
+        Err(Problem::new(Code::ScopeForbidden, format!("Your key belongs to another scope than {scope}.")))
     }
 
     /// Whether this caller may apply `verb` to what `owner` owns.
@@ -112,10 +109,9 @@ impl Caller {
     pub fn require_admin(&self) -> Result<(), Problem> {
         match self.role {
             Role::Admin => Ok(()),
-            role => Err(Problem::forbidden(format!(
-                "This needs the role admin; the key's is {}.",
-                role.as_str()
-            ))),
+            role => {
+                Err(Problem::forbidden(format!("This needs the role admin; the key's is {}.", role.as_str())))
+            }
         }
     }
 }
@@ -165,10 +161,7 @@ mod tests {
     fn without_a_scope_a_request_is_about_the_callers_own() {
         let own = organization();
         assert_eq!(caller(Role::Workflow, own, false).scope(None).unwrap(), own);
-        assert_eq!(
-            caller(Role::Admin, Scope::Global, true).scope(None).unwrap(),
-            Scope::Global
-        );
+        assert_eq!(caller(Role::Admin, Scope::Global, true).scope(None).unwrap(), Scope::Global);
     }
 
     #[test]

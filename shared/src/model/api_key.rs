@@ -72,10 +72,7 @@ impl PresentedKey {
         let secret = Secret::from(secret.to_owned());
         match id {
             ROOT => Some(Self::Root(secret)),
-            id => Some(Self::Issued {
-                id: id.parse().ok()?,
-                secret,
-            }),
+            id => Some(Self::Issued { id: id.parse().ok()?, secret }),
         }
     }
 }
@@ -104,16 +101,13 @@ impl NewApiKey {
             input.wrong("platform", "can't be true for a key of an organization");
         }
         let own_organization = Some(maker.home).filter(|home| *home != Scope::Global);
-        let home = home
-            .or(platform.then_some(Scope::Global))
-            .or(own_organization)
-            .unwrap_or_else(|| {
-                input.wrong(
-                    "organization_id",
-                    "is required: an organization's UUID, or \"global\" for a key of the platform",
-                );
-                maker.home
-            });
+        let home = home.or(platform.then_some(Scope::Global)).or(own_organization).unwrap_or_else(|| {
+            input.wrong(
+                "organization_id",
+                "is required: an organization's UUID, or \"global\" for a key of the platform",
+            );
+            maker.home
+        });
         let read_secrets = input.optional("read_secrets");
         let expires_at: Option<Timestamp> = input.optional("expires_at");
         let expires_in: Option<u64> = input.optional("expires_in");
@@ -127,11 +121,7 @@ impl NewApiKey {
         };
         if expires_at.is_some_and(|at| at <= now) {
             input.wrong(
-                if expires_in.is_some() {
-                    "expires_in"
-                } else {
-                    "expires_at"
-                },
+                if expires_in.is_some() { "expires_in" } else { "expires_at" },
                 "must lie in the future",
             );
         }
@@ -140,14 +130,7 @@ impl NewApiKey {
             input.wrong("allowed_cidrs", format!("may hold {MAX_CIDRS} networks at most"));
         }
         input.finish()?;
-        Ok(Self {
-            name,
-            role,
-            home,
-            read_secrets,
-            expires_at,
-            allowed_cidrs,
-        })
+        Ok(Self { name, role, home, read_secrets, expires_at, allowed_cidrs })
     }
 
     /// The key that `maker` gets for this: refused where it asks for more than the maker's own rights; expiry and
@@ -180,9 +163,7 @@ impl NewApiKey {
         };
         let asks_in_vain = self.read_secrets == Some(true) && secret_reach == SecretReach::None;
         if asks_in_vain || secret_reach > maker.secret_reach {
-            return Err(Problem::forbidden(
-                "The new key would read secrets that yours does not.",
-            ));
+            return Err(Problem::forbidden("The new key would read secrets that yours does not."));
         }
         let expires_at = match (self.expires_at, maker.expires_at) {
             (Some(asked), Some(limit)) if asked > limit => {
@@ -195,16 +176,10 @@ impl NewApiKey {
         };
         let outside = |net: &IpNet| !maker.allowed_cidrs.iter().any(|allowed| allowed.contains(net));
         if !maker.allowed_cidrs.is_empty() && self.allowed_cidrs.iter().any(outside) {
-            return Err(Problem::invalid(
-                "allowed_cidrs",
-                "must lie within your own key's networks",
-            ));
+            return Err(Problem::invalid("allowed_cidrs", "must lie within your own key's networks"));
         }
-        let allowed_cidrs = if self.allowed_cidrs.is_empty() {
-            maker.allowed_cidrs.clone()
-        } else {
-            self.allowed_cidrs
-        };
+        let allowed_cidrs =
+            if self.allowed_cidrs.is_empty() { maker.allowed_cidrs.clone() } else { self.allowed_cidrs };
         let (name, role, home) = (self.name, self.role, self.home);
         Ok(ApiKey {
             id,
@@ -252,10 +227,7 @@ pub fn root_caller() -> Caller {
 /// `admin` is for provider callers only.
 pub fn check_role(role: Role, is_provider: bool) -> Result<(), Problem> {
     if role == Role::Admin && !is_provider {
-        return Err(Problem::invalid(
-            "role",
-            "admin is for the platform and provider organizations",
-        ));
+        return Err(Problem::invalid("role", "admin is for the platform and provider organizations"));
     }
     Ok(())
 }
@@ -275,10 +247,7 @@ impl Field for Vec<IpNet> {
         let must = || format!("must be {}", Self::EXPECTED);
         Vec::<String>::from_json(value)?
             .iter()
-            .map(|text| {
-                text.parse()
-                    .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-            })
+            .map(|text| text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from)))
             .collect::<Result<_, _>>()
             .map_err(|_| must())
     }

@@ -71,10 +71,7 @@ impl ConfigSchema {
         let mut errors = Vec::new();
         let mut seen = BTreeSet::new();
         if fields.len() > MAX_KEYS {
-            errors.push(FieldError::new(
-                "config_schema",
-                format!("may declare {MAX_KEYS} keys at most"),
-            ));
+            errors.push(FieldError::new("config_schema", format!("may declare {MAX_KEYS} keys at most")));
         }
         for (index, field) in fields.into_iter().enumerate() {
             let at = format!("config_schema[{index}]");
@@ -83,20 +80,13 @@ impl ConfigSchema {
                 Ok(field) => {
                     errors.extend(field.problem().map(|message| FieldError::new(&at, message)));
                     if !seen.insert(field.key.clone()) {
-                        errors.push(FieldError::new(
-                            &at,
-                            format!("declares {} a second time", field.key),
-                        ));
+                        errors.push(FieldError::new(&at, format!("declares {} a second time", field.key)));
                     }
                     schema.push(field);
                 }
             }
         }
-        if errors.is_empty() {
-            Ok(Self(schema))
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(Self(schema)) } else { Err(errors) }
     }
 
     pub fn fields(&self) -> &[ConfigField] {
@@ -121,19 +111,11 @@ impl ConfigSchema {
             errors.push(FieldError::new(at, "may take 64 KiB at most"));
         }
         let left_out = |key: &String| !values.contains_key(key) && self.field(key).is_some();
-        checked.kept_secrets = stored
-            .secrets
-            .keys()
-            .filter(|key| left_out(key))
-            .cloned()
-            .collect();
+        checked.kept_secrets = stored.secrets.keys().filter(|key| left_out(key)).cloned().collect();
         for (key, value) in values {
             let field_at = format!("{at}.{key}");
             let Some(field) = self.field(&key) else {
-                errors.push(FieldError::new(
-                    &field_at,
-                    "is not in the integration's config_schema",
-                ));
+                errors.push(FieldError::new(&field_at, "is not in the integration's config_schema"));
                 continue;
             };
             if value.is_null() {
@@ -163,11 +145,7 @@ impl ConfigSchema {
                 }
             }
         }
-        if errors.is_empty() {
-            Ok(checked)
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(checked) } else { Err(errors) }
     }
 
     /// The keys of stored values that this schema has no place for: undeclared, or of another type.
@@ -179,11 +157,8 @@ impl ConfigSchema {
             (field.r#type == ConfigType::Secret) == secret
                 && value.is_none_or(|value| field.check(value).is_ok())
         };
-        let plain = stored
-            .plain
-            .iter()
-            .filter(|(key, value)| !fits(key, false, Some(value)))
-            .map(|(key, _)| key);
+        let plain =
+            stored.plain.iter().filter(|(key, value)| !fits(key, false, Some(value))).map(|(key, _)| key);
         let secrets = stored.secrets.keys().filter(|key| !fits(key, true, None));
         plain.chain(secrets).cloned().collect()
     }
@@ -215,10 +190,7 @@ impl ConfigField {
         if options.is_empty() {
             return Some("has an empty list of options; leave options out to allow any value".to_owned());
         }
-        let unlisted = Self {
-            options: None,
-            ..self.clone()
-        };
+        let unlisted = Self { options: None, ..self.clone() };
         let message = options.iter().find_map(|option| unlisted.check(option).err())?;
         Some(format!("has an option that {message}"))
     }
@@ -295,10 +267,8 @@ impl Field for ConfigSchema {
         let fields =
             Vec::<Map<String, Value>>::from_json(value).map_err(|_| format!("must be {}", Self::EXPECTED))?;
         Self::parse(fields).map_err(|errors| {
-            let messages: Vec<_> = errors
-                .into_iter()
-                .map(|error| format!("{} {}", error.field, error.message))
-                .collect();
+            let messages: Vec<_> =
+                errors.into_iter().map(|error| format!("{} {}", error.field, error.message)).collect();
             messages.join("; ")
         })
     }
@@ -350,42 +320,22 @@ mod tests {
     #[test]
     fn a_value_of_another_type_is_refused_by_name_and_never_converted() {
         let wrong = object(json!({"base_url": 1, "timeout": "60", "beta": "true", "api_key": 7}));
-        let errors = five_types()
-            .check("config", wrong, &StoredConfig::default())
-            .unwrap_err();
+        let errors = five_types().check("config", wrong, &StoredConfig::default()).unwrap_err();
         let mut fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
         fields.sort_unstable();
-        assert_eq!(
-            fields,
-            [
-                "config.api_key",
-                "config.base_url",
-                "config.beta",
-                "config.timeout"
-            ]
-        );
+        assert_eq!(fields, ["config.api_key", "config.base_url", "config.beta", "config.timeout"]);
         for fraction in [json!(1.5), json!(1.0), json!(1e3)] {
             let values = object(json!({"timeout": fraction}));
-            assert!(
-                five_types()
-                    .check("config", values, &StoredConfig::default())
-                    .is_err()
-            );
+            assert!(five_types().check("config", values, &StoredConfig::default()).is_err());
         }
     }
 
     #[test]
     fn a_secret_sent_as_it_was_shown_stays_and_null_removes_it() {
         let mut stored = StoredConfig::default();
-        stored
-            .secrets
-            .insert("api_key".into(), Sealed::from_bytes(vec![1]));
+        stored.secrets.insert("api_key".into(), Sealed::from_bytes(vec![1]));
         let check = |values| five_types().check("config", object(values), &stored).unwrap();
-        assert!(
-            check(json!({"api_key": {"secret": true, "set": true}}))
-                .kept_secrets
-                .contains("api_key")
-        );
+        assert!(check(json!({"api_key": {"secret": true, "set": true}})).kept_secrets.contains("api_key"));
         assert!(check(json!({})).kept_secrets.contains("api_key"));
         let removed = check(json!({"api_key": null}));
         assert!(removed.kept_secrets.is_empty() && removed.new_secrets.is_empty());
@@ -394,13 +344,8 @@ mod tests {
     #[test]
     fn what_is_shown_never_holds_a_secret() {
         let mut stored = StoredConfig::default();
-        stored
-            .secrets
-            .insert("api_key".into(), Sealed::from_bytes(vec![1]));
-        assert_eq!(
-            Value::Object(stored.shown()),
-            json!({"api_key": {"secret": true, "set": true}})
-        );
+        stored.secrets.insert("api_key".into(), Sealed::from_bytes(vec![1]));
+        assert_eq!(Value::Object(stored.shown()), json!({"api_key": {"secret": true, "set": true}}));
     }
 
     #[test]
@@ -408,43 +353,30 @@ mod tests {
         let mut stored = StoredConfig::default();
         stored.plain.insert("base_url".into(), json!("https://x"));
         stored.plain.insert("timeout".into(), json!(60));
-        stored
-            .secrets
-            .insert("api_key".into(), Sealed::from_bytes(vec![1]));
+        stored.secrets.insert("api_key".into(), Sealed::from_bytes(vec![1]));
         assert!(five_types().stranded(&stored).is_empty());
         let other = schema(json!([
             {"key": "base_url", "type": "secret"}, {"key": "timeout", "type": "int", "options": [30]},
             {"key": "api_key", "type": "string"},
         ]));
         assert_eq!(other.stranded(&stored), ["base_url", "timeout", "api_key"]);
-        assert_eq!(
-            other.stranded(&stored.without(&["base_url".into()])),
-            ["timeout", "api_key"]
-        );
+        assert_eq!(other.stranded(&stored.without(&["base_url".into()])), ["timeout", "api_key"]);
     }
 
     #[test]
     fn required_keys_without_a_value_on_either_level_are_missing() {
         let mut defaults = StoredConfig::default();
         let mut overrides = StoredConfig::default();
-        assert_eq!(
-            five_types().missing(&defaults, Some(&overrides)),
-            ["base_url", "api_key"]
-        );
+        assert_eq!(five_types().missing(&defaults, Some(&overrides)), ["base_url", "api_key"]);
         defaults.plain.insert("base_url".into(), json!("https://x"));
-        overrides
-            .secrets
-            .insert("api_key".into(), Sealed::from_bytes(vec![1]));
+        overrides.secrets.insert("api_key".into(), Sealed::from_bytes(vec![1]));
         assert!(five_types().missing(&defaults, Some(&overrides)).is_empty());
     }
 
     #[test]
     fn numbers_keep_their_spelling_in_storage() {
         let mut config = StoredConfig::default();
-        config.plain.insert(
-            "settings".into(),
-            json!({"ratio": 1.0, "big": 12345678901234567890_u64}),
-        );
+        config.plain.insert("settings".into(), json!({"ratio": 1.0, "big": 12345678901234567890_u64}));
         let item: std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue> =
             serde_dynamo::to_item(&config).unwrap();
         let back: StoredConfig = serde_dynamo::from_item(item).unwrap();

@@ -175,21 +175,9 @@ impl Connection {
 
 impl LastError {
     pub fn of(failure: &Failure, at: Timestamp) -> Self {
-        let Failure {
-            code,
-            title,
-            detail,
-            fix,
-            ..
-        } = failure;
+        let Failure { code, title, detail, fix, .. } = failure;
         let (code, detail) = (code.clone(), detail.clone());
-        Self {
-            code,
-            title: title.clone(),
-            detail,
-            fix: fix.clone(),
-            at,
-        }
+        Self { code, title: title.clone(), detail, fix: fix.clone(), at }
     }
 
     /// The same as the answer to someone who asked for a token.
@@ -216,17 +204,10 @@ impl NewConnection {
             && client_secret.is_none()
             && settings.client_secret_ref.is_none()
         {
-            return Err(Problem::invalid(
-                "client_secret",
-                "is required for the flow client_credentials",
-            ));
+            return Err(Problem::invalid("client_secret", "is required for the flow client_credentials"));
         }
         settings.check_rights(admin, None)?;
-        Ok(Self {
-            name,
-            settings,
-            client_secret,
-        })
+        Ok(Self { name, settings, client_secret })
     }
 }
 
@@ -289,16 +270,10 @@ impl Connection {
             return Err(Problem::invalid("client_secret_ref", message));
         }
         if settings.flow == Flow::ClientCredentials && !keeps_secret && settings.client_secret_ref.is_none() {
-            return Err(Problem::invalid(
-                "client_secret",
-                "is required for the flow client_credentials",
-            ));
+            return Err(Problem::invalid("client_secret", "is required for the flow client_credentials"));
         }
         settings.check_rights(admin, Some(&self.settings))?;
-        Ok(PatchedConnection {
-            settings,
-            client_secret,
-        })
+        Ok(PatchedConnection { settings, client_secret })
     }
 }
 
@@ -308,17 +283,12 @@ impl ConnectionSettings {
         let description = text(input, "description");
         let provider = text(input, "provider");
         if provider.is_some() {
-            input.wrong(
-                "provider",
-                "names no preset: none are shipped yet; give the provider's URLs instead",
-            );
+            input
+                .wrong("provider", "names no preset: none are shipped yet; give the provider's URLs instead");
         }
         let flow = input.optional("flow").unwrap_or(Flow::AuthorizationCode);
         let client_id: Option<String> = input.required("client_id");
-        if client_id
-            .as_ref()
-            .is_some_and(|id| id.trim().is_empty() || id.chars().any(char::is_control))
-        {
+        if client_id.as_ref().is_some_and(|id| id.trim().is_empty() || id.chars().any(char::is_control)) {
             input.wrong("client_id", "must not be empty or hold control characters");
         }
         let client_secret_ref = text(input, "client_secret_ref");
@@ -343,10 +313,7 @@ impl ConnectionSettings {
         let token_params = params(input, "token_params");
         let client_auth = input.optional("client_auth").unwrap_or(ClientAuth::Basic);
         if client_auth == ClientAuth::PrivateKeyJwt {
-            input.wrong(
-                "client_auth",
-                "private_key_jwt is not supported yet; use basic or post",
-            );
+            input.wrong("client_auth", "private_key_jwt is not supported yet; use basic or post");
         }
         let pkce = input.optional("pkce").unwrap_or(true);
         let token_url_defaults = input.optional("token_url_defaults").unwrap_or_default();
@@ -400,11 +367,7 @@ impl ConnectionSettings {
 
     /// All URLs of the provider.
     pub fn urls(&self) -> impl Iterator<Item = &UrlTemplate> {
-        let urls = [
-            Some(&self.token_url),
-            self.authorization_url.as_ref(),
-            self.revocation_url.as_ref(),
-        ];
+        let urls = [Some(&self.token_url), self.authorization_url.as_ref(), self.revocation_url.as_ref()];
         urls.into_iter().flatten()
     }
 
@@ -421,28 +384,23 @@ pub fn check_secret_ref(name: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
     match rest {
         Some(rest) if !rest.is_empty() && rest.len() <= 400 && rest.chars().all(allowed) => Ok(()),
-        _ => Err(format!(
-            "must be the name of a Secrets Manager secret that begins with {SECRET_REF_PREFIX}"
-        )),
+        _ => {
+            Err(format!("must be the name of a Secrets Manager secret that begins with {SECRET_REF_PREFIX}"))
+        }
     }
 }
 
 /// A provider's URL; one that is wrong is noted, and `None`.
 fn url(input: &mut Input, field: &str, rules: Rules) -> Option<UrlTemplate> {
     let text: String = input.optional(field)?;
-    UrlTemplate::parse(text.trim(), rules)
-        .map_err(|message| input.wrong(field, message))
-        .ok()
+    UrlTemplate::parse(text.trim(), rules).map_err(|message| input.wrong(field, message)).ok()
 }
 
 fn params(input: &mut Input, field: &str) -> BTreeMap<String, String> {
     let params: BTreeMap<String, String> = input.optional(field).unwrap_or_default();
     for name in RESERVED_PARAMS {
         if params.contains_key(*name) {
-            input.wrong(
-                field,
-                format!("can't set {name}: the flow does, or a field of its own"),
-            );
+            input.wrong(field, format!("can't set {name}: the flow does, or a field of its own"));
         }
     }
     params
@@ -510,13 +468,7 @@ mod tests {
     }
 
     fn parse(changes: Value, admin: bool) -> Result<NewConnection, Problem> {
-        NewConnection::from_input(
-            body(changes),
-            Rules {
-                allow_http_loopback: false,
-            },
-            admin,
-        )
+        NewConnection::from_input(body(changes), Rules { allow_http_loopback: false }, admin)
     }
 
     #[test]
@@ -527,12 +479,9 @@ mod tests {
 
     #[test]
     fn a_secret_reference_outside_the_prefix_is_refused() {
-        for bad in [
-            "bifrost/root-key",
-            "bifrost/connections/",
-            "arn:aws:secretsmanager:x",
-            "bifrost/connections/a*",
-        ] {
+        for bad in
+            ["bifrost/root-key", "bifrost/connections/", "arn:aws:secretsmanager:x", "bifrost/connections/a*"]
+        {
             let problem = parse(json!({"client_secret": null, "client_secret_ref": bad}), true).unwrap_err();
             assert_eq!(problem.errors[0].field, "client_secret_ref", "{bad}");
         }
@@ -556,52 +505,28 @@ mod tests {
     }
 
     fn patch(connection: &Connection, patch: Value, admin: bool) -> Result<PatchedConnection, Problem> {
-        connection.patched(
-            Map::from_json(patch).unwrap(),
-            Rules {
-                allow_http_loopback: false,
-            },
-            admin,
-        )
+        connection.patched(Map::from_json(patch).unwrap(), Rules { allow_http_loopback: false }, admin)
     }
 
     #[test]
     fn a_patch_changes_what_it_names_and_null_brings_the_default_back() {
         let connection =
             stored(json!({"pkce": false, "scopes": ["a"], "token_params": {"x": "1", "y": "2"}}));
-        let patched = patch(
-            &connection,
-            json!({"pkce": null, "token_params": {"x": null}}),
-            true,
-        )
-        .unwrap();
+        let patched = patch(&connection, json!({"pkce": null, "token_params": {"x": null}}), true).unwrap();
         assert!(patched.settings.pkce);
         assert_eq!(patched.settings.scopes, ["a"]);
-        assert_eq!(
-            patched.settings.token_params,
-            BTreeMap::from([("y".to_owned(), "2".to_owned())])
-        );
+        assert_eq!(patched.settings.token_params, BTreeMap::from([("y".to_owned(), "2".to_owned())]));
         assert!(matches!(patched.client_secret, SecretChange::Keep));
     }
 
     #[test]
     fn a_patch_is_checked_as_a_whole_connection_is() {
         let connection = stored(json!({}));
-        let field = |change| {
-            patch(&connection, change, true).unwrap_err().errors[0]
-                .field
-                .clone()
-        };
-        assert_eq!(
-            field(json!({"token_url": "http://halo.example/token"})),
-            "token_url"
-        );
+        let field = |change| patch(&connection, change, true).unwrap_err().errors[0].field.clone();
+        assert_eq!(field(json!({"token_url": "http://halo.example/token"})), "token_url");
         assert_eq!(field(json!({"name": "Other"})), "name");
         assert_eq!(field(json!({"colour": "red"})), "colour");
-        assert_eq!(
-            field(json!({"client_secret_ref": "bifrost/connections/halo"})),
-            "client_secret_ref"
-        );
+        assert_eq!(field(json!({"client_secret_ref": "bifrost/connections/halo"})), "client_secret_ref");
     }
 
     #[test]
@@ -610,11 +535,7 @@ mod tests {
             stored(json!({"client_secret": null, "client_secret_ref": "bifrost/connections/halo"}));
         connection.client_secret = None;
         assert!(patch(&connection, json!({"description": "ours"}), false).is_ok());
-        let elsewhere = patch(
-            &connection,
-            json!({"token_url": "https://evil.example/token"}),
-            false,
-        );
+        let elsewhere = patch(&connection, json!({"token_url": "https://evil.example/token"}), false);
         assert_eq!(elsewhere.unwrap_err().code, Code::Forbidden);
     }
 
@@ -630,11 +551,8 @@ mod tests {
 
     #[test]
     fn extra_parameters_can_not_replace_what_the_flow_sets() {
-        let problem = parse(
-            json!({"authorize_params": {"redirect_uri": "https://evil.example"}}),
-            true,
-        )
-        .unwrap_err();
+        let problem =
+            parse(json!({"authorize_params": {"redirect_uri": "https://evil.example"}}), true).unwrap_err();
         assert_eq!(problem.errors[0].field, "authorize_params");
     }
 }

@@ -52,11 +52,7 @@ impl Failure {
     pub fn named_by_provider(code: &str, description: Option<&str>, sent: &[&str]) -> Self {
         let known = meaning(code);
         // What isn't in our table is repeated only if it reads like a code and can't be a secret.
-        let code = if known.is_some() || reads_like_a_code(code, sent) {
-            code
-        } else {
-            "provider-error"
-        };
+        let code = if known.is_some() || reads_like_a_code(code, sent) { code } else { "provider-error" };
         let detail = match description.map(|text| sanitised(text, sent)) {
             Some(text) if !text.is_empty() => format!("The provider answered {code}: {text}"),
             _ => format!("The provider answered {code} and gave no reason."),
@@ -284,9 +280,7 @@ fn one_line(text: &str) -> String {
 fn spellings(secret: &str) -> impl Iterator<Item = String> {
     let encoded = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     // One to three characters would tear holes into every word, and hide nothing that could not be guessed.
-    [one_line(secret), encoded]
-        .into_iter()
-        .filter(|spelling| spelling.len() > 3)
+    [one_line(secret), encoded].into_iter().filter(|spelling| spelling.len() > 3)
 }
 
 fn without_tokens(text: &str) -> String {
@@ -315,9 +309,7 @@ fn looks_like_a_token(word: &str) -> bool {
 
 fn reads_like_a_code(code: &str, sent: &[&str]) -> bool {
     (1..=64).contains(&code.len())
-        && code
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte))
+        && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte))
         && sanitised(code, sent) == code
 }
 
@@ -345,29 +337,16 @@ mod tests {
     #[test]
     fn an_unknown_code_is_kept_and_hurts_no_other_grant() {
         let failure = Failure::named_by_provider("tenant_suspended", Some("Ask Bob."), &[]);
-        assert_eq!(
-            (failure.class, failure.code.as_str()),
-            (FailureClass::Transient, "tenant_suspended")
-        );
+        assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Transient, "tenant_suspended"));
         assert_eq!(failure.detail, "The provider answered tenant_suspended: Ask Bob.");
     }
 
     #[test]
     fn a_code_that_is_no_word_or_a_secret_is_not_repeated() {
-        for code in [
-            "<script>",
-            "",
-            "a b",
-            "s3cr3t-value",
-            &"x".repeat(65),
-            "ya29.a0AfB_byC3kXq81234",
-        ] {
+        for code in ["<script>", "", "a b", "s3cr3t-value", &"x".repeat(65), "ya29.a0AfB_byC3kXq81234"] {
             let failure = Failure::named_by_provider(code, None, &["s3cr3t-value"]);
             assert_eq!(failure.code, "provider-error");
-            assert_eq!(
-                failure.detail,
-                "The provider answered provider-error and gave no reason."
-            );
+            assert_eq!(failure.detail, "The provider answered provider-error and gave no reason.");
         }
     }
 
@@ -396,10 +375,7 @@ mod tests {
             "0123456789abcdef0123456789abcdef",
             "kVnfQxTzkVnfQxTzkVnfQxTzkVnfQxTzkVnfQxTz",
         ] {
-            assert_eq!(
-                sanitised(&format!("token '{token}' is bad"), &[]),
-                "token '[removed]' is bad"
-            );
+            assert_eq!(sanitised(&format!("token '{token}' is bad"), &[]), "token '[removed]' is bad");
         }
     }
 

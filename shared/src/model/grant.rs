@@ -208,9 +208,7 @@ impl Grant {
         }
         match self.retry_at {
             Some(at) if at > now && usable => Decision::ServeWith(Warning::Failing),
-            Some(at) if at > now => Decision::Refuse(Refusal::Failing {
-                retry_after: at.since(now),
-            }),
+            Some(at) if at > now => Decision::Refuse(Refusal::Failing { retry_after: at.since(now) }),
             _ => Decision::Refresh,
         }
     }
@@ -232,9 +230,7 @@ pub fn sweep_at(issued: Timestamp, expires: Timestamp, jitter: f64) -> Timestamp
     let margin = SWEEP_MARGIN.max(lifetime / 5);
     let earliest = lifetime / 2;
     let latest = lifetime.saturating_sub(margin).max(earliest);
-    let spread = (latest - earliest)
-        .min(lifetime / 10)
-        .mul_f64(jitter.clamp(0.0, 1.0));
+    let spread = (latest - earliest).min(lifetime / 10).mul_f64(jitter.clamp(0.0, 1.0));
     issued + (latest - spread)
 }
 
@@ -318,9 +314,7 @@ mod tests {
 
     #[test]
     fn min_ttl_counts_up_to_half_the_lifetime() {
-        let greedy = Want::Fresh {
-            min_ttl: Some(Duration::from_secs(999_999)),
-        };
+        let greedy = Want::Fresh { min_ttl: Some(Duration::from_secs(999_999)) };
         assert_eq!(grant(3600).decide(CODE, greedy, at(1800)), Decision::Serve);
         assert_eq!(grant(3600).decide(CODE, greedy, at(1801)), Decision::Refresh);
     }
@@ -329,15 +323,10 @@ mod tests {
     fn an_expired_token_is_never_served() {
         let mut grant = grant(3600);
         grant.retry_at = Some(at(4000));
-        let refused = Decision::Refuse(Refusal::Failing {
-            retry_after: Duration::from_secs(400),
-        });
+        let refused = Decision::Refuse(Refusal::Failing { retry_after: Duration::from_secs(400) });
         assert_eq!(grant.decide(CODE, FRESH, at(3600)), refused);
         grant.refresh_token = None;
-        assert_eq!(
-            grant.decide(CODE, FRESH, at(3600)),
-            Decision::Refuse(Refusal::Reauthorize)
-        );
+        assert_eq!(grant.decide(CODE, FRESH, at(3600)), Decision::Refuse(Refusal::Reauthorize));
     }
 
     #[test]
@@ -352,10 +341,7 @@ mod tests {
         let mut grant = grant(3600);
         grant.forced_at = Some(at(0));
         let force = |limited| Want::Newer { than: 7, limited };
-        assert_eq!(
-            grant.decide(CODE, force(true), at(29)),
-            Decision::ServeWith(Warning::ForcedRecently)
-        );
+        assert_eq!(grant.decide(CODE, force(true), at(29)), Decision::ServeWith(Warning::ForcedRecently));
         assert_eq!(grant.decide(CODE, force(true), at(30)), Decision::Refresh);
         assert_eq!(grant.decide(CODE, force(false), at(1)), Decision::Refresh);
     }
@@ -364,14 +350,8 @@ mod tests {
     fn a_dead_grant_is_not_tried_again_but_its_token_serves_to_the_end() {
         let mut grant = grant(3600);
         grant.status = GrantStatus::Reauthorize;
-        assert_eq!(
-            grant.decide(CODE, FRESH, at(3590)),
-            Decision::ServeWith(Warning::Failing)
-        );
-        assert_eq!(
-            grant.decide(CODE, FRESH, at(3600)),
-            Decision::Refuse(Refusal::Reauthorize)
-        );
+        assert_eq!(grant.decide(CODE, FRESH, at(3590)), Decision::ServeWith(Warning::Failing));
+        assert_eq!(grant.decide(CODE, FRESH, at(3600)), Decision::Refuse(Refusal::Reauthorize));
     }
 
     proptest! {

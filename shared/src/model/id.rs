@@ -53,10 +53,7 @@ impl<Kind> Default for Id<Kind> {
 
 impl<Kind> From<Uuid> for Id<Kind> {
     fn from(uuid: Uuid) -> Self {
-        Self {
-            uuid,
-            kind: PhantomData,
-        }
+        Self { uuid, kind: PhantomData }
     }
 }
 

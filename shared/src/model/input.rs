@@ -24,10 +24,7 @@ pub trait Field: Sized {
 
 impl Input {
     pub fn new(fields: Map<String, Value>) -> Self {
-        Self {
-            fields,
-            errors: Vec::new(),
-        }
+        Self { fields, errors: Vec::new() }
     }
 
     /// The field's value; `None` if it is absent, null, or wrong (which is noted).
@@ -64,25 +61,17 @@ impl Input {
 
     /// Everything that was found wrong, the fields that no one asked for included.
     pub fn finish(mut self) -> Result<(), Problem> {
-        let unknown = self
-            .fields
-            .keys()
-            .map(|field| FieldError::new(field, "is not a field of this request"));
+        let unknown =
+            self.fields.keys().map(|field| FieldError::new(field, "is not a field of this request"));
         self.errors.extend(unknown);
-        if self.errors.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::invalid_fields(self.errors))
-        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid_fields(self.errors)) }
     }
 }
 
 // Not derived: the values may be secrets.
 impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Input")
-            .field("errors", &self.errors)
-            .finish_non_exhaustive()
+        f.debug_struct("Input").field("errors", &self.errors).finish_non_exhaustive()
     }
 }
 
@@ -135,11 +124,7 @@ impl Field for Vec<String> {
         let Value::Array(items) = value else {
             return Err(must_be::<Self>());
         };
-        items
-            .into_iter()
-            .map(String::from_json)
-            .collect::<Result<_, _>>()
-            .map_err(|_| must_be::<Self>())
+        items.into_iter().map(String::from_json).collect::<Result<_, _>>().map_err(|_| must_be::<Self>())
     }
 }
 
@@ -151,11 +136,7 @@ impl Field for BTreeMap<String, String> {
             return Err(must_be::<Self>());
         };
         let entry = |(key, value)| Some((key, String::from_json(value).ok()?));
-        fields
-            .into_iter()
-            .map(entry)
-            .collect::<Option<_>>()
-            .ok_or_else(must_be::<Self>)
+        fields.into_iter().map(entry).collect::<Option<_>>().ok_or_else(must_be::<Self>)
     }
 }
 
@@ -177,11 +158,7 @@ impl Field for Vec<Map<String, Value>> {
         let Value::Array(items) = value else {
             return Err(must_be::<Self>());
         };
-        items
-            .into_iter()
-            .map(Map::from_json)
-            .collect::<Result<_, _>>()
-            .map_err(|_| must_be::<Self>())
+        items.into_iter().map(Map::from_json).collect::<Result<_, _>>().map_err(|_| must_be::<Self>())
     }
 }
 

@@ -70,15 +70,7 @@ impl NewIntegration {
         let Some(name) = name else {
             return Err(Problem::invalid("name", "is required"));
         };
-        Ok(Self {
-            name,
-            description,
-            entity_id_name,
-            default_entity_id,
-            config_schema,
-            defaults,
-            connection,
-        })
+        Ok(Self { name, description, entity_id_name, default_entity_id, config_schema, defaults, connection })
     }
 }
 
@@ -86,10 +78,7 @@ impl Integration {
     /// This integration with `patch` merged into what people set (RFC 7396), and all of it checked anew. The name can't
     /// change. `force` lets go of defaults that the patched schema has no place for.
     pub fn patched(&self, patch: Map<String, Value>, force: bool) -> Result<NewIntegration, Problem> {
-        if patch
-            .get("name")
-            .is_some_and(|name| name.as_str() != Some(self.name.as_str()))
-        {
+        if patch.get("name").is_some_and(|name| name.as_str() != Some(self.name.as_str())) {
             return Err(Problem::invalid("name", "can't be changed"));
         }
         let current = json!({
@@ -151,13 +140,8 @@ mod tests {
         });
         let new = NewIntegration::from_input(Map::from_json(body).unwrap()).unwrap();
         let now = Timestamp::now();
-        let mut defaults = StoredConfig {
-            plain: new.defaults.plain,
-            ..StoredConfig::default()
-        };
-        defaults
-            .secrets
-            .insert("api_key".into(), Sealed::from_bytes(vec![1]));
+        let mut defaults = StoredConfig { plain: new.defaults.plain, ..StoredConfig::default() };
+        defaults.secrets.insert("api_key".into(), Sealed::from_bytes(vec![1]));
         Integration {
             id: IntegrationId::new(),
             name: new.name,
@@ -190,10 +174,7 @@ mod tests {
     #[test]
     fn a_schema_that_strands_defaults_is_refused_unless_forced() {
         let smaller = json!({"config_schema": [{"key": "base_url", "type": "string"}]});
-        assert_eq!(
-            patch(smaller.clone(), false).unwrap_err().errors[0].field,
-            "defaults.api_key"
-        );
+        assert_eq!(patch(smaller.clone(), false).unwrap_err().errors[0].field, "defaults.api_key");
         let forced = patch(smaller, true).unwrap();
         assert!(forced.defaults.kept_secrets.is_empty());
         assert_eq!(forced.defaults.plain["base_url"], "https://x");

@@ -49,26 +49,17 @@ impl NewMapping {
     ) -> Result<Self, Problem> {
         let mut input = Input::new(body);
         let entity_id = text(&mut input, "entity_id");
-        if entity_id
-            .as_ref()
-            .is_some_and(|id| id.len() > MAX_ENTITY_ID || id.chars().any(char::is_control))
-        {
+        if entity_id.as_ref().is_some_and(|id| id.len() > MAX_ENTITY_ID || id.chars().any(char::is_control)) {
             let message = format!("may be {MAX_ENTITY_ID} bytes long at most, without control characters");
             input.wrong("entity_id", message);
         }
         let entity_name = text(&mut input, "entity_name");
         let values = input.optional("config").unwrap_or_default();
-        let config = schema
-            .check("config", values, stored)
-            .unwrap_or_else(|errors: Vec<FieldError>| {
-                input.wrong_fields(errors);
-                CheckedConfig::default()
-            });
+        let config = schema.check("config", values, stored).unwrap_or_else(|errors: Vec<FieldError>| {
+            input.wrong_fields(errors);
+            CheckedConfig::default()
+        });
         input.finish()?;
-        Ok(Self {
-            entity_id,
-            entity_name,
-            config,
-        })
+        Ok(Self { entity_id, entity_name, config })
     }
 }

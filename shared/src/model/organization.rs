@@ -24,10 +24,7 @@ impl Organization {
         let id = input.optional("id").unwrap_or_default();
         let name: Option<String> = input.required("name");
         let is_provider = input.optional("is_provider").unwrap_or(false);
-        if name
-            .as_ref()
-            .is_some_and(|name| !(1..=200).contains(&name.trim().chars().count()))
-        {
+        if name.as_ref().is_some_and(|name| !(1..=200).contains(&name.trim().chars().count())) {
             input.wrong("name", "must be 1 to 200 characters long");
         }
         input.finish()?;

@@ -114,14 +114,7 @@ codes! {
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let fix = code.fix().to_owned();
-        Self {
-            code,
-            detail: detail.into(),
-            fix,
-            errors: Vec::new(),
-            retry_after: None,
-            cause: None,
-        }
+        Self { code, detail: detail.into(), fix, errors: Vec::new(), retry_after: None, cause: None }
     }
 
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
@@ -129,14 +122,8 @@ impl Problem {
     }
 
     pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
-        let named: Vec<_> = errors
-            .iter()
-            .map(|error| format!("{} {}", error.field, error.message))
-            .collect();
-        Self {
-            errors,
-            ..Self::new(Code::InvalidInput, named.join("; "))
-        }
+        let named: Vec<_> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
+        Self { errors, ..Self::new(Code::InvalidInput, named.join("; ")) }
     }
 
     /// `what` is a noun such as "integration"; the name is the caller's own text.
@@ -162,10 +149,7 @@ impl Problem {
 
     #[must_use]
     pub fn fix(self, fix: impl Into<String>) -> Self {
-        Self {
-            fix: fix.into(),
-            ..self
-        }
+        Self { fix: fix.into(), ..self }
     }
 
     /// With `If-Match`, a change in between means that the caller's revision is stale.
@@ -186,18 +170,12 @@ impl Problem {
 
     #[must_use]
     pub fn retry_after(self, pause: Duration) -> Self {
-        Self {
-            retry_after: Some(pause),
-            ..self
-        }
+        Self { retry_after: Some(pause), ..self }
     }
 
     #[must_use]
     pub fn caused_by(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            cause: Some(cause.into()),
-            ..self
-        }
+        Self { cause: Some(cause.into()), ..self }
     }
 
     /// The cause and its causes in one line, for the log.
@@ -214,10 +192,7 @@ impl Problem {
 
 impl FieldError {
     pub fn new(field: &str, message: impl Into<String>) -> Self {
-        Self {
-            field: field.to_owned(),
-            message: message.into(),
-        }
+        Self { field: field.to_owned(), message: message.into() }
     }
 }
 

@@ -51,7 +51,6 @@ impl Serialize for Scope {
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|_| serde::de::Error::custom("neither \"global\" nor a UUID"))
+        text.parse().map_err(|_| serde::de::Error::custom("neither \"global\" nor a UUID"))
     }
 }

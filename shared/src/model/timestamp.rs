@@ -72,10 +72,7 @@ impl fmt::Display for Timestamp {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let (year, month, day) = (time.year(), u8::from(time.month()), time.day());
         let (hour, minute, second, milli) = (time.hour(), time.minute(), time.second(), time.millisecond());
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
 }
 
@@ -90,9 +87,7 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let time = OffsetDateTime::parse(text, &Rfc3339)?;
-        Ok(Self::from_unix_millis(
-            (time.unix_timestamp_nanos() / 1_000_000) as i64,
-        ))
+        Ok(Self::from_unix_millis((time.unix_timestamp_nanos() / 1_000_000) as i64))
     }
 }
 
@@ -129,9 +124,6 @@ mod tests {
 
     #[test]
     fn adding_more_than_time_can_hold_stays_at_the_end() {
-        assert_eq!(
-            (Timestamp::now() + Duration::MAX).to_string(),
-            "9999-12-31T23:59:59.999Z"
-        );
+        assert_eq!((Timestamp::now() + Duration::MAX).to_string(), "9999-12-31T23:59:59.999Z");
     }
 }

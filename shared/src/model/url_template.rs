@@ -51,10 +51,7 @@ pub enum FillError {
     #[error("there is no value for the placeholder {{{placeholder}}}")]
     Unfilled { placeholder: String },
     #[error("the value for the placeholder {{{placeholder}}} {reason}")]
-    Invalid {
-        placeholder: String,
-        reason: &'static str,
-    },
+    Invalid { placeholder: String, reason: &'static str },
 }
 
 impl UrlTemplate {
@@ -62,10 +59,7 @@ impl UrlTemplate {
     pub fn parse(text: &str, rules: Rules) -> Result<Self, String> {
         // `Url` would repair what follows silently: strip white space, read `\` as `/`, add what is missing. A
         // template says what it means, so that the places found below are those that `Url` finds.
-        if let Some(c) = text
-            .chars()
-            .find(|c| !c.is_ascii_graphic() || "\\\"<>^`|".contains(*c))
-        {
+        if let Some(c) = text.chars().find(|c| !c.is_ascii_graphic() || "\\\"<>^`|".contains(*c)) {
             return Err(format!(
                 "holds the character {c:?}; write it percent-encoded, and a host name in ASCII"
             ));
@@ -73,9 +67,7 @@ impl UrlTemplate {
         if text.contains('#') {
             return Err("holds a fragment; leave out the # and what follows it".to_owned());
         }
-        let rest = text
-            .strip_prefix("https://")
-            .or_else(|| text.strip_prefix("http://"));
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let Some(rest) = rest else {
             return Err("must begin with https://".to_owned());
         };
@@ -97,29 +89,18 @@ impl UrlTemplate {
                 Place::Query
             }
         };
-        let placeholders: Vec<Placeholder> = spans(text)?
-            .into_iter()
-            .map(|span| Placeholder {
-                place: place_of(span.start),
-                span,
-            })
-            .collect();
-        if let Some(last) = placeholders
-            .iter()
-            .rfind(|placeholder| placeholder.place == Place::Host)
-        {
+        let placeholders: Vec<Placeholder> =
+            spans(text)?.into_iter().map(|span| Placeholder { place: place_of(span.start), span }).collect();
+        if let Some(last) = placeholders.iter().rfind(|placeholder| placeholder.place == Place::Host) {
             check_host_after(&text[last.span.end..host_end])?;
         }
 
-        let template = Self {
-            text: text.to_owned(),
-            placeholders,
-        };
+        let template = Self { text: text.to_owned(), placeholders };
         let sample = Url::parse(&template.with_values(|_| SAMPLE_VALUE.to_owned()))
             .map_err(|error| format!("is not a URL ({error}); write it as https://host/path"))?;
         if shape(&sample).is_none() {
             return Err(
-                "has a host that can't exist; each part between dots may have 63 characters".to_owned(),
+                "has a host that can't exist; each part between dots may have 63 characters".to_owned()
             );
         }
         let local = match sample.host() {
@@ -150,13 +131,10 @@ impl UrlTemplate {
     pub fn fill(&self, values: &BTreeMap<String, String>) -> Result<Url, FillError> {
         for placeholder in &self.placeholders {
             let name = self.name(placeholder);
-            let value = values.get(name).ok_or_else(|| FillError::Unfilled {
-                placeholder: name.to_owned(),
-            })?;
-            check_value(value, placeholder.place).map_err(|reason| FillError::Invalid {
-                placeholder: name.to_owned(),
-                reason,
-            })?;
+            let value =
+                values.get(name).ok_or_else(|| FillError::Unfilled { placeholder: name.to_owned() })?;
+            check_value(value, placeholder.place)
+                .map_err(|reason| FillError::Invalid { placeholder: name.to_owned(), reason })?;
         }
         let url = Url::parse(&self.with_values(|name| percent_encoded(&values[name])));
         // What each value may hold is checked above. This is about what it makes together with the template, such as
@@ -195,9 +173,7 @@ impl UrlTemplate {
 /// Whether a value may stand in a host: (part of) one DNS label, so that it can't name another host.
 pub fn host_value_allowed(value: &str) -> bool {
     (1..=63).contains(&value.len())
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !value.starts_with('-')
         && !value.ends_with('-')
 }
@@ -252,9 +228,7 @@ fn spans(text: &str) -> Result<Vec<Range<usize>>, String> {
         let name = &text[start + 1..start + length];
         let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if name.is_empty() || !name.bytes().all(valid) {
-            return Err(format!(
-                "holds the placeholder {{{name}}}; use only a-z, 0-9 and _ in its name"
-            ));
+            return Err(format!("holds the placeholder {{{name}}}; use only a-z, 0-9 and _ in its name"));
         }
         from = start + length + 1;
         spans.push(start..from);
@@ -285,13 +259,7 @@ fn shape(url: &Url) -> Option<(String, Option<u16>, usize, usize, usize)> {
         return None;
     }
     let segments = url.path_segments()?.count();
-    Some((
-        url.scheme().to_owned(),
-        url.port(),
-        labels.len(),
-        segments,
-        url.query_pairs().count(),
-    ))
+    Some((url.scheme().to_owned(), url.port(), labels.len(), segments, url.query_pairs().count()))
 }
 
 impl fmt::Display for UrlTemplate {
@@ -317,13 +285,7 @@ impl Serialize for UrlTemplate {
 impl<'de> Deserialize<'de> for UrlTemplate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        Self::parse(
-            &text,
-            Rules {
-                allow_http_loopback: true,
-            },
-        )
-        .map_err(de::Error::custom)
+        Self::parse(&text, Rules { allow_http_loopback: true }).map_err(de::Error::custom)
     }
 }
 
@@ -333,12 +295,8 @@ mod tests {
 
     use super::*;
 
-    const STRICT: Rules = Rules {
-        allow_http_loopback: false,
-    };
-    const LOCAL: Rules = Rules {
-        allow_http_loopback: true,
-    };
+    const STRICT: Rules = Rules { allow_http_loopback: false };
+    const LOCAL: Rules = Rules { allow_http_loopback: true };
 
     fn template(text: &str) -> UrlTemplate {
         UrlTemplate::parse(text, STRICT).unwrap()
@@ -351,9 +309,7 @@ mod tests {
 
     #[test]
     fn a_template_without_placeholders_is_its_url() {
-        let url = template("https://example.com:8443/token?a=b")
-            .fill(&BTreeMap::new())
-            .unwrap();
+        let url = template("https://example.com:8443/token?a=b").fill(&BTreeMap::new()).unwrap();
         assert_eq!(url.as_str(), "https://example.com:8443/token?a=b");
     }
 
@@ -365,14 +321,8 @@ mod tests {
 
     #[test]
     fn each_place_is_filled_in_its_own_way() {
-        assert_eq!(
-            filled("https://{x}.example.com/t", "Acme-7").unwrap(),
-            "https://acme-7.example.com/t"
-        );
-        assert_eq!(
-            filled("https://eu-{x}.example.com:8443", "1").unwrap(),
-            "https://eu-1.example.com:8443/"
-        );
+        assert_eq!(filled("https://{x}.example.com/t", "Acme-7").unwrap(), "https://acme-7.example.com/t");
+        assert_eq!(filled("https://eu-{x}.example.com:8443", "1").unwrap(), "https://eu-1.example.com:8443/");
         assert_eq!(
             filled("https://example.com/{x}/t", "a b?c#dü").unwrap(),
             "https://example.com/a%20b%3Fc%23d%C3%BC/t"
@@ -405,23 +355,14 @@ mod tests {
             ("https://example.com/{x}/t", ""),
             ("https://example.com/{x}/t", "a\nb"),
         ] {
-            assert!(
-                filled(text, value).is_err(),
-                "{text} with {value:?}: {:?}",
-                filled(text, value)
-            );
+            assert!(filled(text, value).is_err(), "{text} with {value:?}: {:?}", filled(text, value));
         }
     }
 
     #[test]
     fn an_error_names_the_placeholder() {
-        let missing = template("https://example.com/{tenant}")
-            .fill(&BTreeMap::new())
-            .unwrap_err();
-        assert_eq!(
-            missing.to_string(),
-            "there is no value for the placeholder {tenant}"
-        );
+        let missing = template("https://example.com/{tenant}").fill(&BTreeMap::new()).unwrap_err();
+        assert_eq!(missing.to_string(), "there is no value for the placeholder {tenant}");
         let invalid = filled("https://example.com/{x}", "").unwrap_err();
         assert_eq!(invalid.to_string(), "the value for the placeholder {x} is empty");
     }
@@ -466,20 +407,13 @@ mod tests {
 
     #[test]
     fn http_is_allowed_on_loopback_alone_and_only_by_rule() {
-        for text in [
-            "http://localhost:7072/token",
-            "http://127.0.0.1/{x}",
-            "http://[::1]:1/",
-        ] {
+        for text in ["http://localhost:7072/token", "http://127.0.0.1/{x}", "http://[::1]:1/"] {
             assert!(UrlTemplate::parse(text, LOCAL).is_ok(), "{text}");
             assert!(UrlTemplate::parse(text, STRICT).is_err(), "{text}");
         }
-        for text in [
-            "http://example.com",
-            "http://127.0.0.2",
-            "http://localhost.example.com",
-            "http://10.0.0.1",
-        ] {
+        for text in
+            ["http://example.com", "http://127.0.0.2", "http://localhost.example.com", "http://10.0.0.1"]
+        {
             assert!(UrlTemplate::parse(text, LOCAL).is_err(), "{text}");
         }
     }

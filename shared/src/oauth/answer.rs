@@ -31,15 +31,11 @@ pub(super) fn accepted(
         return Err(redirected(answer));
     }
     let body = object(answer);
-    let named = body
-        .as_ref()
-        .and_then(|body| Some(named_error(body)?.failure(sent)));
+    let named = body.as_ref().and_then(|body| Some(named_error(body)?.failure(sent)));
     if status.is_success() {
         // GitHub and Slack report errors with status 200. Where there is a token too, the token counts: to drop one
         // that may have replaced the last would lose the grant.
-        let has_token = body
-            .as_ref()
-            .is_some_and(|body| body.contains_key("access_token"));
+        let has_token = body.as_ref().is_some_and(|body| body.contains_key("access_token"));
         return named.filter(|_| !has_token).map_or(Ok(body), Err);
     }
 
@@ -85,17 +81,13 @@ impl NamedError<'_> {
 
 fn named_error(body: &Map<String, Value>) -> Option<NamedError<'_>> {
     match body.get("error")? {
-        Value::String(code) if !code.is_empty() => Some(NamedError {
-            code,
-            description: first_text(body, &["error_description", "message"]),
-        }),
+        Value::String(code) if !code.is_empty() => {
+            Some(NamedError { code, description: first_text(body, &["error_description", "message"]) })
+        }
         // Google's and Facebook's APIs wrap it.
         Value::Object(error) => {
             let code = first_text(error, &["code", "type", "status"]).unwrap_or("provider-error");
-            Some(NamedError {
-                code,
-                description: first_text(error, &["message"]),
-            })
+            Some(NamedError { code, description: first_text(error, &["message"]) })
         }
         _ => None,
     }
@@ -117,34 +109,18 @@ fn nameless(answer: &HttpResponse) -> Failure {
         status if status.is_server_error() => "provider-unavailable",
         _ => "provider-refused",
     };
-    let with = if is_page(answer.headers()) {
-        " with a web page"
-    } else {
-        ""
-    };
-    Failure::new(
-        code,
-        format!("The provider answered {status}{with} and gave no reason."),
-    )
+    let with = if is_page(answer.headers()) { " with a web page" } else { "" };
+    Failure::new(code, format!("The provider answered {status}{with} and gave no reason."))
 }
 
 fn redirected(answer: &HttpResponse) -> Failure {
-    let location = answer
-        .headers()
-        .get(header::LOCATION)
-        .and_then(|location| location.to_str().ok());
+    let location = answer.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
     // The host is enough to recognise what was meant; a path or query may carry anything.
     let host = location.and_then(|location| Url::parse(location).ok()?.host_str().map(str::to_owned));
-    let to = host.map_or_else(
-        || "elsewhere on the same host".to_owned(),
-        |host| format!("to {host}"),
-    );
+    let to = host.map_or_else(|| "elsewhere on the same host".to_owned(), |host| format!("to {host}"));
     Failure::new(
         "unexpected-redirect",
-        format!(
-            "The provider answered {} and pointed {to}.",
-            answer.status().as_u16()
-        ),
+        format!("The provider answered {} and pointed {to}.", answer.status().as_u16()),
     )
 }
 
@@ -153,9 +129,7 @@ fn object(answer: &HttpResponse) -> Option<Map<String, Value>> {
     if content_type(answer.headers()).starts_with("application/x-www-form-urlencoded") {
         let pairs = form_urlencoded::parse(answer.body());
         return Some(
-            pairs
-                .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
-                .collect(),
+            pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect(),
         );
     }
     // JSON is often called something else, so what it is called is not asked.
@@ -167,9 +141,7 @@ fn is_page(headers: &HeaderMap) -> bool {
 }
 
 fn content_type(headers: &HeaderMap) -> String {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().trim().to_ascii_lowercase()
 }
 

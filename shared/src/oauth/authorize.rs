@@ -33,10 +33,7 @@ pub struct AuthorizeRequest<'a> {
 /// Where to send the browser. Fails only on a redirect URI that is no URL.
 pub fn authorize_url(request: &AuthorizeRequest<'_>) -> Result<Url, Failure> {
     let redirect_uri = RedirectUrl::new(request.redirect_uri.to_owned()).map_err(|_| {
-        Failure::new(
-            "redirect-uri-invalid",
-            "The redirect URI of the connection is not a URL.",
-        )
+        Failure::new("redirect-uri-invalid", "The redirect URI of the connection is not a URL.")
     })?;
     let client = BasicClient::new(ClientId::new(request.client_id.to_owned()))
         .set_auth_uri(AuthUrl::from_url(without_our_parameters(request)));
@@ -59,14 +56,8 @@ pub fn authorize_url(request: &AuthorizeRequest<'_>) -> Result<Url, Failure> {
 /// The authorization URL without what is about to be added: no parameter may come twice (RFC 6749 3.1), and documented
 /// URLs often have `?response_type=code` in them already.
 fn without_our_parameters(request: &AuthorizeRequest<'_>) -> Url {
-    const OURS: [&str; 6] = [
-        "client_id",
-        "code_challenge",
-        "code_challenge_method",
-        "redirect_uri",
-        "response_type",
-        "state",
-    ];
+    const OURS: [&str; 6] =
+        ["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
 
     let is_ours = |name: &str| {
         OURS.contains(&name)
@@ -76,11 +67,8 @@ fn without_our_parameters(request: &AuthorizeRequest<'_>) -> Url {
     };
     let mut url = request.authorization_url.clone();
     if url.query_pairs().any(|(name, _)| is_ours(&name)) {
-        let kept: Vec<_> = request
-            .authorization_url
-            .query_pairs()
-            .filter(|(name, _)| !is_ours(name))
-            .collect();
+        let kept: Vec<_> =
+            request.authorization_url.query_pairs().filter(|(name, _)| !is_ours(name)).collect();
         url.query_pairs_mut().clear().extend_pairs(kept);
     }
     url
@@ -134,18 +122,11 @@ mod tests {
 
     #[test]
     fn all_parameters_arrive_as_they_were() {
-        let url = url(
-            "https://example.com/authorize",
-            Some("https://api"),
-            &[("prompt", "select account")],
-        );
+        let url = url("https://example.com/authorize", Some("https://api"), &[("prompt", "select account")]);
         let query = query(&url);
         assert_eq!(query["response_type"], "code");
         assert_eq!(query["client_id"], "client/1");
-        assert_eq!(
-            query["redirect_uri"],
-            "https://bifrost.example/oauth/callback/My%20API~1"
-        );
+        assert_eq!(query["redirect_uri"], "https://bifrost.example/oauth/callback/My%20API~1");
         assert_eq!(query["scope"], "read:all offline_access");
         assert_eq!(query["state"], "st&te");
         assert_eq!(query["audience"], "https://api");
@@ -156,8 +137,7 @@ mod tests {
     fn a_query_that_the_url_already_has_is_kept() {
         let url = url("https://example.com/authorize?tenant=a%2Fb&flag", None, &[]);
         assert!(
-            url.as_str()
-                .starts_with("https://example.com/authorize?tenant=a%2Fb&flag&response_type=code")
+            url.as_str().starts_with("https://example.com/authorize?tenant=a%2Fb&flag&response_type=code")
         );
     }
 

@@ -46,10 +46,7 @@ pub async fn exchange_code(
     let client = client(registration)?;
     let bridge = bridge(outbound, registration, [Some(code), verifier], now);
     let redirect_uri = RedirectUrl::new(redirect_uri.to_owned()).map_err(|_| {
-        Failure::new(
-            "redirect-uri-invalid",
-            "The redirect URI of the connection is not a URL.",
-        )
+        Failure::new("redirect-uri-invalid", "The redirect URI of the connection is not a URL.")
     })?;
     let mut request = client
         .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
@@ -143,12 +140,7 @@ fn bridge<'a>(
     sent: [Option<&'a Secret>; 2],
     now: Timestamp,
 ) -> Bridge<'a> {
-    let sent = sent
-        .into_iter()
-        .flatten()
-        .chain(registration.client_secret)
-        .map(Secret::expose)
-        .collect();
+    let sent = sent.into_iter().flatten().chain(registration.client_secret).map(Secret::expose).collect();
     Bridge { outbound, sent, now }
 }
 
@@ -162,9 +154,6 @@ fn token_set(
         Err(RequestTokenError::Request(failure)) => Err(failure),
         // The bridge lets nothing else through. Should `oauth2` think of something, its error stays here: a parse
         // error holds the whole answer.
-        Err(_) => Err(Failure::new(
-            "malformed-answer",
-            "The provider's answer is no token answer.",
-        )),
+        Err(_) => Err(Failure::new("malformed-answer", "The provider's answer is no token answer.")),
     }
 }

@@ -92,11 +92,7 @@ impl Outbound {
             .expect(
                 "only an unknown TLS backend or a malformed header could fail here, and both are fixed above",
             );
-        Self {
-            client,
-            relaxed,
-            patience,
-        }
+        Self { client, relaxed, patience }
     }
 
     /// Sends one request, once. Whatever the status, an answer is `Ok`; the failure says whether the request may have
@@ -141,9 +137,7 @@ impl Outbound {
     /// What can be said of a URL before its name is resolved. Numeric hosts are checked here, because they never reach
     /// the resolver.
     fn check(&self, url: &Url) -> Result<(), Failure> {
-        let host = url
-            .host()
-            .ok_or_else(|| Failure::new("url-not-allowed", "The URL has no host."))?;
+        let host = url.host().ok_or_else(|| Failure::new("url-not-allowed", "The URL has no host."))?;
         let local = match host {
             Host::Domain(name) => name == "localhost",
             Host::Ipv4(address) => address == Ipv4Addr::LOCALHOST,
@@ -194,10 +188,7 @@ impl Outbound {
             };
             return Failure::new(code, format!("{what} Nothing was sent."));
         }
-        Failure::new(
-            "answer-lost",
-            format!("{host} closed the connection without a complete answer."),
-        )
+        Failure::new("answer-lost", format!("{host} closed the connection without a complete answer."))
     }
 }
 
@@ -209,10 +200,7 @@ fn timed_out(host: &str, patience: Duration) -> Failure {
 }
 
 fn address_not_allowed(host: &str) -> Failure {
-    Failure::new(
-        "address-not-allowed",
-        format!("{host} is not on the public Internet. Nothing was sent."),
-    )
+    Failure::new("address-not-allowed", format!("{host} is not on the public Internet. Nothing was sent."))
 }
 
 enum BodyError {
@@ -251,9 +239,8 @@ impl Resolve for PublicOnly {
         Box::pin(async move {
             // Port 0 stands for the URL's own.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found
-                .filter(|address| may_be_called(address.ip(), relaxed))
-                .collect();
+            let allowed: Vec<SocketAddr> =
+                found.filter(|address| may_be_called(address.ip(), relaxed)).collect();
             if allowed.is_empty() {
                 return Err(NotPublic.into());
             }

@@ -37,15 +37,9 @@ pub async fn revoke(outbound: &Outbound, revocation: &Revocation<'_>, token: &Se
     let mut fields = vec![("token", token.expose())];
     if credentials.is_none() {
         fields.push(("client_id", revocation.client_id));
-        fields.extend(
-            revocation
-                .client_secret
-                .map(|secret| ("client_secret", secret.expose())),
-        );
+        fields.extend(revocation.client_secret.map(|secret| ("client_secret", secret.expose())));
     }
-    let form = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields)
-        .finish();
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
 
     let mut request = http::Request::builder()
         .method(Method::POST)
@@ -55,17 +49,11 @@ pub async fn revoke(outbound: &Outbound, revocation: &Revocation<'_>, token: &Se
     if let Some(credentials) = &credentials {
         request = request.header(header::AUTHORIZATION, format!("Basic {credentials}"));
     }
-    let request = request.body(form.into_bytes()).map_err(|_| {
-        Failure::new(
-            "url-not-allowed",
-            "The revocation URL can't be used in a request.",
-        )
-    })?;
+    let request = request
+        .body(form.into_bytes())
+        .map_err(|_| Failure::new("url-not-allowed", "The revocation URL can't be used in a request."))?;
 
-    let secrets = [Some(token), revocation.client_secret]
-        .into_iter()
-        .flatten()
-        .map(Secret::expose);
+    let secrets = [Some(token), revocation.client_secret].into_iter().flatten().map(Secret::expose);
     let sent: Vec<&str> = secrets.chain(credentials.as_deref()).collect();
     let answer = outbound.send(request, Purpose::Other).await?;
     accepted(&answer, &sent, Timestamp::now()).map(|_body| ())

@@ -40,9 +40,7 @@ impl Provider {
     fn answering_after(delay: Duration, answer: impl Into<Vec<u8>>) -> Self {
         let answer = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/token", listener.local_addr().unwrap())
-            .parse()
-            .unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap()).parse().unwrap();
         let (sender, received) = mpsc::channel();
         thread::spawn(move || {
             // One request after the other: a client that tried again would be seen.
@@ -92,9 +90,7 @@ fn read_request(stream: &mut impl Read) -> String {
     loop {
         let text = String::from_utf8_lossy(&received).to_lowercase();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
             if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
                 return String::from_utf8_lossy(&received).into_owned();
             }
@@ -137,13 +133,7 @@ async fn refresh_at(token_url: &Url, client_auth: ClientAuth) -> Result<TokenSet
         audience: Some("the api"),
         default_lifetime: None,
     };
-    refresh(
-        &outbound(),
-        &registration,
-        &Secret::from(REFRESH_TOKEN.to_owned()),
-        now(),
-    )
-    .await
+    refresh(&outbound(), &registration, &Secret::from(REFRESH_TOKEN.to_owned()), now()).await
 }
 
 /// What becomes of a refresh. No failure may hold what was sent, whatever the provider makes of it.
@@ -152,10 +142,7 @@ async fn failure_at(provider: &Provider) -> Failure {
     let texts = format!("{failure} {failure:?}");
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     for secret in [REFRESH_TOKEN, CLIENT_SECRET, "r3ceived"] {
-        assert!(
-            !texts.contains(secret) && !texts.contains(&encoded(secret)),
-            "{texts}"
-        );
+        assert!(!texts.contains(secret) && !texts.contains(&encoded(secret)), "{texts}");
     }
     failure
 }
@@ -186,12 +173,7 @@ async fn a_refresh_sends_what_the_rfc_says_and_reads_the_answer() {
         ("refresh_token", REFRESH_TOKEN),
         ("resource", "https://api.example/"),
     ];
-    assert_eq!(
-        request.form,
-        expected
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into()
-    );
+    assert_eq!(request.form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
 }
 
 #[tokio::test]
@@ -199,16 +181,9 @@ async fn basic_credentials_are_form_encoded_before_they_are_base64() {
     let provider = Provider::saying("200 OK", r#"{"access_token": "r3ceived"}"#);
     refresh_at(&provider.url, ClientAuth::Basic).await.unwrap();
     let request = provider.only_request();
-    let credentials = request
-        .header("authorization")
-        .unwrap()
-        .strip_prefix("Basic ")
-        .unwrap();
+    let credentials = request.header("authorization").unwrap().strip_prefix("Basic ").unwrap();
     let credentials = String::from_utf8(STANDARD.decode(credentials).unwrap()).unwrap();
-    assert_eq!(
-        credentials,
-        "cli%3Aent%7E%C3%B6:cl1ent%2B%2F%25%3A%7E%26+s%C3%A9cret"
-    );
+    assert_eq!(credentials, "cli%3Aent%7E%C3%B6:cl1ent%2B%2F%25%3A%7E%26+s%C3%A9cret");
     assert!(!request.form.contains_key("client_secret") && !request.form.contains_key("client_id"));
 }
 
@@ -227,20 +202,9 @@ async fn a_code_goes_with_its_verifier_and_redirect_uri() {
     };
     let (code, verifier) = (Secret::from("c/o+de".to_owned()), new_pkce().1);
     let redirect_uri = "https://bifrost.example/oauth/callback/My%20API";
-    let set = exchange_code(
-        &outbound(),
-        &registration,
-        &code,
-        Some(&verifier),
-        redirect_uri,
-        now(),
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        (set.lifetime.as_secs(), set.expiry_source),
-        (7200, ExpirySource::Default)
-    );
+    let set =
+        exchange_code(&outbound(), &registration, &code, Some(&verifier), redirect_uri, now()).await.unwrap();
+    assert_eq!((set.lifetime.as_secs(), set.expiry_source), (7200, ExpirySource::Default));
 
     let form = provider.only_request().form;
     let expected = [
@@ -250,12 +214,7 @@ async fn a_code_goes_with_its_verifier_and_redirect_uri() {
         ("grant_type", "authorization_code"),
         ("redirect_uri", redirect_uri),
     ];
-    assert_eq!(
-        form,
-        expected
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into()
-    );
+    assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
 }
 
 #[tokio::test]
@@ -271,38 +230,17 @@ async fn client_credentials_ask_for_scopes_and_audience() {
         audience: Some("the api"),
         default_lifetime: None,
     };
-    client_credentials(&outbound(), &registration, now())
-        .await
-        .unwrap();
+    client_credentials(&outbound(), &registration, now()).await.unwrap();
     let form = provider.only_request().form;
-    let expected = [
-        ("audience", "the api"),
-        ("grant_type", "client_credentials"),
-        ("scope", "read write"),
-    ];
-    assert_eq!(
-        form,
-        expected
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into()
-    );
+    let expected = [("audience", "the api"), ("grant_type", "client_credentials"), ("scope", "read write")];
+    assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
 }
 
 #[tokio::test]
 async fn an_error_answer_has_the_class_of_its_code() {
     for (status, body, class, code) in [
-        (
-            "400 Bad Request",
-            r#"{"error": "invalid_grant"}"#,
-            FailureClass::Terminal,
-            "invalid_grant",
-        ),
-        (
-            "401 Unauthorized",
-            r#"{"error": "invalid_client"}"#,
-            FailureClass::Client,
-            "invalid_client",
-        ),
+        ("400 Bad Request", r#"{"error": "invalid_grant"}"#, FailureClass::Terminal, "invalid_grant"),
+        ("401 Unauthorized", r#"{"error": "invalid_client"}"#, FailureClass::Client, "invalid_client"),
         (
             "400 Bad Request",
             r#"{"error": "unauthorized_client"}"#,
@@ -321,12 +259,7 @@ async fn an_error_answer_has_the_class_of_its_code() {
             FailureClass::Throttled { retry_after: None },
             "slow_down",
         ),
-        (
-            "400 Bad Request",
-            r#"{"error": "house_on_fire"}"#,
-            FailureClass::Transient,
-            "house_on_fire",
-        ),
+        ("400 Bad Request", r#"{"error": "house_on_fire"}"#, FailureClass::Transient, "house_on_fire"),
         (
             "400 Bad Request",
             r#"{"error": {"code": 190, "type": "OAuthException"}}"#,
@@ -336,18 +269,8 @@ async fn an_error_answer_has_the_class_of_its_code() {
         ("401 Unauthorized", "", FailureClass::Client, "invalid_client"),
         ("403 Forbidden", "no", FailureClass::Transient, "provider-refused"),
         ("404 Not Found", "{}", FailureClass::Client, "wrong-endpoint"),
-        (
-            "500 Internal Server Error",
-            "",
-            FailureClass::Transient,
-            "provider-unavailable",
-        ),
-        (
-            "502 Bad Gateway",
-            "{",
-            FailureClass::Transient,
-            "provider-unavailable",
-        ),
+        ("500 Internal Server Error", "", FailureClass::Transient, "provider-unavailable"),
+        ("502 Bad Gateway", "{", FailureClass::Transient, "provider-unavailable"),
         (
             "503 Service Unavailable",
             r#"{"error": "invalid_client"}"#,
@@ -356,11 +279,7 @@ async fn an_error_answer_has_the_class_of_its_code() {
         ),
     ] {
         let provider = Provider::saying(status, body);
-        assert_eq!(
-            class_and_code(provider).await,
-            (class, code.to_owned()),
-            "{status} {body}"
-        );
+        assert_eq!(class_and_code(provider).await, (class, code.to_owned()), "{status} {body}");
     }
 }
 
@@ -368,17 +287,11 @@ async fn an_error_answer_has_the_class_of_its_code() {
 async fn an_error_with_status_200_is_an_error_unless_a_token_came_with_it() {
     let github = r#"{"error": "bad_refresh_token", "error_description": "The refresh token is incorrect."}"#;
     let failure = failure_at(&Provider::saying("200 OK", github)).await;
-    assert_eq!(
-        (failure.class, failure.code.as_str()),
-        (FailureClass::Terminal, "bad_refresh_token")
-    );
+    assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Terminal, "bad_refresh_token"));
     assert!(failure.detail.ends_with("The refresh token is incorrect."));
 
     let slack = Provider::saying("200 OK", r#"{"ok": false, "error": "ratelimited"}"#);
-    assert_eq!(
-        class_and_code(slack).await.0,
-        FailureClass::Throttled { retry_after: None }
-    );
+    assert_eq!(class_and_code(slack).await.0, FailureClass::Throttled { retry_after: None });
 
     let both = Provider::saying("200 OK", r#"{"access_token": "a", "error": "scope_reduced"}"#);
     refresh_at(&both.url, ClientAuth::Basic).await.unwrap();
@@ -404,21 +317,9 @@ async fn a_form_encoded_answer_is_read_too() {
 async fn retry_after_is_obeyed_as_seconds_and_as_a_date() {
     for (status, header, seconds) in [
         ("429 Too Many Requests", "Retry-After: 7\r\n", Some(7)),
-        (
-            "429 Too Many Requests",
-            "Retry-After: Sat, 31 Jan 2026 12:00:30 GMT\r\n",
-            Some(30),
-        ),
-        (
-            "429 Too Many Requests",
-            "Retry-After: Sat, 31 Jan 2026 11:00:00 GMT\r\n",
-            Some(0),
-        ),
-        (
-            "429 Too Many Requests",
-            "Retry-After: 99999999\r\n",
-            Some(24 * 60 * 60),
-        ),
+        ("429 Too Many Requests", "Retry-After: Sat, 31 Jan 2026 12:00:30 GMT\r\n", Some(30)),
+        ("429 Too Many Requests", "Retry-After: Sat, 31 Jan 2026 11:00:00 GMT\r\n", Some(0)),
+        ("429 Too Many Requests", "Retry-After: 99999999\r\n", Some(24 * 60 * 60)),
         ("429 Too Many Requests", "Retry-After: soon\r\n", None),
         ("429 Too Many Requests", "", None),
         ("503 Service Unavailable", "Retry-After: 7\r\n", Some(7)),
@@ -437,10 +338,7 @@ async fn retry_after_is_obeyed_as_seconds_and_as_a_date() {
 async fn a_yes_that_cannot_be_read_is_malformed() {
     let page = http("200 OK", "text/html", "", "<html>r3ceived</html>");
     let failure = failure_at(&Provider::answering(page)).await;
-    assert_eq!(
-        (failure.class, failure.code.as_str()),
-        (FailureClass::Malformed, "malformed-answer")
-    );
+    assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Malformed, "malformed-answer"));
     assert!(failure.detail.contains("a web page"));
     for body in [
         "",
@@ -453,40 +351,25 @@ async fn a_yes_that_cannot_be_read_is_malformed() {
         "{\"access_token\": \"r3ceived\\n\"}",
     ] {
         let provider = Provider::saying("200 OK", body);
-        assert_eq!(
-            class_and_code(provider).await.0,
-            FailureClass::Malformed,
-            "{body}"
-        );
+        assert_eq!(class_and_code(provider).await.0, FailureClass::Malformed, "{body}");
     }
 }
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let target = Provider::saying("200 OK", r#"{"access_token": "r3ceived"}"#);
-    for status in [
-        "301 Moved Permanently",
-        "302 Found",
-        "307 Temporary Redirect",
-        "308 Permanent Redirect",
-    ] {
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
         let location = format!("Location: {}?r3ceived=1\r\n", target.url);
         let provider = Provider::answering(http(status, "text/html", &location, ""));
         let failure = failure_at(&provider).await;
-        assert_eq!(
-            (failure.class, failure.code.as_str()),
-            (FailureClass::Malformed, "unexpected-redirect")
-        );
+        assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Malformed, "unexpected-redirect"));
     }
     assert!(target.received.try_recv().is_err());
 }
 
 #[tokio::test]
 async fn a_body_beyond_one_mebibyte_is_not_read() {
-    let body = format!(
-        "{{\"access_token\": \"r3ceived\", \"x\": \"{}\"}}",
-        "x".repeat(2 * 1024 * 1024)
-    );
+    let body = format!("{{\"access_token\": \"r3ceived\", \"x\": \"{}\"}}", "x".repeat(2 * 1024 * 1024));
     let too_large = (FailureClass::Malformed, "answer-too-large".to_owned());
     assert_eq!(class_and_code(Provider::saying("200 OK", &body)).await, too_large);
     // Without a length the end is where the connection ends; nothing warns of it.
@@ -519,17 +402,9 @@ async fn an_answer_that_does_not_arrive_whole_is_ambiguous_and_not_asked_for_aga
 
 #[tokio::test]
 async fn an_answer_that_comes_too_late_is_ambiguous() {
-    let answer = http(
-        "200 OK",
-        "application/json",
-        "",
-        r#"{"access_token": "r3ceived"}"#,
-    );
+    let answer = http("200 OK", "application/json", "", r#"{"access_token": "r3ceived"}"#);
     let provider = Provider::answering_after(Duration::from_secs(5), answer);
-    assert_eq!(
-        class_and_code(provider).await,
-        (FailureClass::Ambiguous, "provider-timeout".to_owned())
-    );
+    assert_eq!(class_and_code(provider).await, (FailureClass::Ambiguous, "provider-timeout".to_owned()));
 }
 
 #[tokio::test]
@@ -537,41 +412,24 @@ async fn a_provider_that_was_not_reached_is_transient() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = |text: String| text.parse().unwrap();
 
-    let refused = refresh_at(&url(format!("http://{unused}/")), ClientAuth::Basic)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (refused.class, refused.code.as_str()),
-        (FailureClass::Transient, "provider-unreachable")
-    );
+    let refused = refresh_at(&url(format!("http://{unused}/")), ClientAuth::Basic).await.unwrap_err();
+    assert_eq!((refused.class, refused.code.as_str()), (FailureClass::Transient, "provider-unreachable"));
 
-    let unknown = refresh_at(&url("https://does-not-exist.invalid/".into()), ClientAuth::Basic)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (unknown.class, unknown.code.as_str()),
-        (FailureClass::Transient, "provider-unreachable")
-    );
+    let unknown =
+        refresh_at(&url("https://does-not-exist.invalid/".into()), ClientAuth::Basic).await.unwrap_err();
+    assert_eq!((unknown.class, unknown.code.as_str()), (FailureClass::Transient, "provider-unreachable"));
 
     let (silent, deaf) = (tls_to(""), tls_to("HTTP/1.1 400 Bad Request\r\n\r\n"));
     let silent = refresh_at(&silent, ClientAuth::Basic).await.unwrap_err();
-    assert_eq!(
-        (silent.class, silent.code.as_str()),
-        (FailureClass::Transient, "provider-unreachable")
-    );
+    assert_eq!((silent.class, silent.code.as_str()), (FailureClass::Transient, "provider-unreachable"));
     let no_tls = refresh_at(&deaf, ClientAuth::Basic).await.unwrap_err();
-    assert_eq!(
-        (no_tls.class, no_tls.code.as_str()),
-        (FailureClass::Transient, "tls-failed")
-    );
+    assert_eq!((no_tls.class, no_tls.code.as_str()), (FailureClass::Transient, "tls-failed"));
 }
 
 /// The https URL of a server that says this to whoever connects, and keeps the connection.
 fn tls_to(greeting: &'static str) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://{}/", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
     thread::spawn(move || {
         let mut streams = Vec::new();
         for stream in listener.incoming() {
@@ -607,14 +465,8 @@ async fn addresses_that_are_not_public_are_refused_by_number_and_by_name() {
             audience: None,
             default_lifetime: None,
         };
-        let failure = client_credentials(&strict, &registration, now())
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (failure.class, failure.code.as_str()),
-            (FailureClass::Client, code),
-            "{url}"
-        );
+        let failure = client_credentials(&strict, &registration, now()).await.unwrap_err();
+        assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Client, code), "{url}");
     }
 }
 
@@ -627,43 +479,27 @@ async fn relaxed_means_loopback_and_nothing_more() {
         ("https://10.0.0.1/", "address-not-allowed"),
         ("https://169.254.169.254/", "address-not-allowed"),
     ] {
-        let failure = refresh_at(&url.parse().unwrap(), ClientAuth::Basic)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (failure.class, failure.code.as_str()),
-            (FailureClass::Client, code),
-            "{url}"
-        );
+        let failure = refresh_at(&url.parse().unwrap(), ClientAuth::Basic).await.unwrap_err();
+        assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Client, code), "{url}");
     }
 }
 
 #[tokio::test]
 async fn what_a_provider_repeats_of_our_secrets_is_removed() {
     let basic = STANDARD.encode("cli%3Aent%7E%C3%B6:cl1ent%2B%2F%25%3A%7E%26+s%C3%A9cret");
-    for echo in [
-        REFRESH_TOKEN,
-        CLIENT_SECRET,
-        "cl1ent%2B%2F%25%3A%7E%26+s%C3%A9cret",
-        &basic,
-    ] {
+    for echo in [REFRESH_TOKEN, CLIENT_SECRET, "cl1ent%2B%2F%25%3A%7E%26+s%C3%A9cret", &basic] {
         let body =
             serde_json::json!({"error": echo, "error_description": format!("bad: {echo}!")}).to_string();
         let failure = failure_at(&Provider::saying("400 Bad Request", &body)).await;
         assert_eq!(failure.code, "provider-error");
-        assert_eq!(
-            failure.detail,
-            "The provider answered provider-error: bad: [removed]!"
-        );
+        assert_eq!(failure.detail, "The provider answered provider-error: bad: [removed]!");
     }
 }
 
 #[tokio::test]
 async fn private_key_jwt_is_refused_before_anything_is_sent() {
     let provider = Provider::saying("200 OK", "{}");
-    let failure = refresh_at(&provider.url, ClientAuth::PrivateKeyJwt)
-        .await
-        .unwrap_err();
+    let failure = refresh_at(&provider.url, ClientAuth::PrivateKeyJwt).await.unwrap_err();
     assert_eq!(failure.code, "client-auth-unsupported");
     assert!(provider.received.try_recv().is_err());
 }
@@ -684,17 +520,8 @@ async fn a_revocation_names_the_token_and_authenticates_the_client() {
     let provider = Provider::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     revoke_at(&provider, ClientAuth::Post).await.unwrap();
     let form = provider.only_request().form;
-    let expected = [
-        ("client_id", CLIENT_ID),
-        ("client_secret", CLIENT_SECRET),
-        ("token", REFRESH_TOKEN),
-    ];
-    assert_eq!(
-        form,
-        expected
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into()
-    );
+    let expected = [("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET), ("token", REFRESH_TOKEN)];
+    assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
 
     let provider = Provider::answering("HTTP/1.1 204 No Content\r\n\r\n");
     revoke_at(&provider, ClientAuth::Basic).await.unwrap();
@@ -706,15 +533,9 @@ async fn a_revocation_names_the_token_and_authenticates_the_client() {
 #[tokio::test]
 async fn a_refused_revocation_is_a_failure() {
     let provider = Provider::saying("400 Bad Request", r#"{"error": "unsupported_token_type"}"#);
-    assert_eq!(
-        revoke_at(&provider, ClientAuth::Basic).await.unwrap_err().code,
-        "unsupported_token_type"
-    );
+    assert_eq!(revoke_at(&provider, ClientAuth::Basic).await.unwrap_err().code, "unsupported_token_type");
     let provider = Provider::saying("503 Service Unavailable", "");
-    assert_eq!(
-        revoke_at(&provider, ClientAuth::Basic).await.unwrap_err().class,
-        FailureClass::Transient
-    );
+    assert_eq!(revoke_at(&provider, ClientAuth::Basic).await.unwrap_err().class, FailureClass::Transient);
 }
 
 #[test]
@@ -734,12 +555,5 @@ fn exchanges_can_be_spawned() {
     let token = Secret::from("t".to_owned());
     assert_send(refresh(&outbound, &registration, &token, now()));
     assert_send(client_credentials(&outbound, &registration, now()));
-    assert_send(exchange_code(
-        &outbound,
-        &registration,
-        &token,
-        None,
-        "https://example.com",
-        now(),
-    ));
+    assert_send(exchange_code(&outbound, &registration, &token, None, "https://example.com", now()));
 }

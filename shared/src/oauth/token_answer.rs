@@ -76,21 +76,14 @@ impl TokenAnswer {
                 "The access_token in the provider's answer holds characters that no header can carry.",
             );
         }
-        let text = |name: &str| {
-            body.get(name)
-                .and_then(Value::as_str)
-                .filter(|text| !text.is_empty())
-        };
+        let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let point = |name: &str| body.get(name).and_then(point_in_time);
         Ok(Self {
             access_token: AccessToken::new(access_token.clone()),
             token_type: token_type(text("token_type")),
             refresh_token: text("refresh_token").map(|token| RefreshToken::new(token.to_owned())),
             scopes: body.get("scope").and_then(scopes),
-            expires_in: body
-                .get("expires_in")
-                .and_then(number)
-                .filter(|seconds| *seconds >= 1.0),
+            expires_in: body.get("expires_in").and_then(number).filter(|seconds| *seconds >= 1.0),
             expires_at: point("expires_at").or_else(|| point("expires_on")),
         })
     }
@@ -106,9 +99,7 @@ impl TokenAnswer {
                 BasicTokenType::Extension(other) => other,
             },
             refresh_token: self.refresh_token.map(|token| Secret::from(token.into_secret())),
-            scopes: self
-                .scopes
-                .map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect()),
+            scopes: self.scopes.map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect()),
             expires_at: now + lifetime,
             lifetime,
             expiry_source,
@@ -120,20 +111,12 @@ impl TokenAnswer {
     fn lifetime(&self, now: Timestamp, default: Option<Duration>) -> (Duration, ExpirySource) {
         let until = |time: Timestamp| Some(time.since(now)).filter(|left| !left.is_zero());
         let sources = [
-            (
-                self.expires_in.map(|seconds| lifetime_from(seconds, now)),
-                ExpirySource::ExpiresIn,
-            ),
+            (self.expires_in.map(|seconds| lifetime_from(seconds, now)), ExpirySource::ExpiresIn),
             (self.expires_at.and_then(until), ExpirySource::ExpiresAt),
-            (
-                unverified_jwt_expiry(self.access_token.secret()).and_then(until),
-                ExpirySource::Jwt,
-            ),
+            (unverified_jwt_expiry(self.access_token.secret()).and_then(until), ExpirySource::Jwt),
             (default, ExpirySource::Default),
         ];
-        let known = sources
-            .into_iter()
-            .find_map(|(lifetime, source)| Some((lifetime?, source)));
+        let known = sources.into_iter().find_map(|(lifetime, source)| Some((lifetime?, source)));
         let (lifetime, source) = known.unwrap_or((ASSUMED_LIFETIME, ExpirySource::Assumed));
         (lifetime.min(LONGEST_LIFETIME), source)
     }
@@ -191,9 +174,7 @@ fn number(value: &Value) -> Option<f64> {
 
 /// Unix seconds, Unix milliseconds, or RFC 3339.
 fn point_in_time(value: &Value) -> Option<Timestamp> {
-    number(value)
-        .map(from_unix)
-        .or_else(|| value.as_str()?.trim().parse().ok())
+    number(value).map(from_unix).or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// As seconds, 10^11 lies in the year 5138; as milliseconds in 1973. Neither is a token's expiry by accident.
@@ -232,8 +213,7 @@ impl TokenResponse for TokenAnswer {
     }
 
     fn expires_in(&self) -> Option<Duration> {
-        self.expires_in
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        self.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
     }
 
     fn refresh_token(&self) -> Option<&RefreshToken> {
@@ -276,9 +256,7 @@ mod tests {
     /// The lifetime in seconds, and where it comes from.
     fn expiry(extra: Value) -> (u64, ExpirySource) {
         let mut body = json!({"access_token": "t"});
-        body.as_object_mut()
-            .unwrap()
-            .extend(extra.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         let set = read(body);
         assert_eq!(set.expires_at, now() + set.lifetime);
         (set.lifetime.as_secs(), set.expiry_source)
@@ -305,15 +283,9 @@ mod tests {
     #[test]
     fn all_but_the_access_token_may_be_missing() {
         let set = read(json!({"access_token": "a"}));
-        assert_eq!(
-            (set.token_type.as_str(), set.refresh_token, set.scopes),
-            ("Bearer", None, None)
-        );
+        assert_eq!((set.token_type.as_str(), set.refresh_token, set.scopes), ("Bearer", None, None));
         let set = read(json!({"access_token": "a", "refresh_token": "", "scope": null, "token_type": 7}));
-        assert_eq!(
-            (set.token_type.as_str(), set.refresh_token, set.scopes),
-            ("Bearer", None, None)
-        );
+        assert_eq!((set.token_type.as_str(), set.refresh_token, set.scopes), ("Bearer", None, None));
     }
 
     #[test]
@@ -327,17 +299,8 @@ mod tests {
 
     #[test]
     fn scopes_come_with_spaces_commas_or_as_a_list() {
-        for scope in [
-            json!("a b"),
-            json!("a,b"),
-            json!(" a,  b\t"),
-            json!(["a", "b"]),
-            json!(["a b"]),
-        ] {
-            assert_eq!(
-                read(json!({"access_token": "t", "scope": scope})).scopes.unwrap(),
-                ["a", "b"]
-            );
+        for scope in [json!("a b"), json!("a,b"), json!(" a,  b\t"), json!(["a", "b"]), json!(["a b"])] {
+            assert_eq!(read(json!({"access_token": "t", "scope": scope})).scopes.unwrap(), ["a", "b"]);
         }
     }
 
@@ -360,14 +323,8 @@ mod tests {
             json!(at.unix_millis()),
             json!("2026-01-31T13:01:00+01:00"),
         ] {
-            assert_eq!(
-                expiry(json!({"expires_at": value})),
-                (60, ExpirySource::ExpiresAt)
-            );
-            assert_eq!(
-                expiry(json!({"expires_on": value})),
-                (60, ExpirySource::ExpiresAt)
-            );
+            assert_eq!(expiry(json!({"expires_at": value})), (60, ExpirySource::ExpiresAt));
+            assert_eq!(expiry(json!({"expires_on": value})), (60, ExpirySource::ExpiresAt));
         }
     }
 
@@ -375,14 +332,7 @@ mod tests {
     fn without_either_a_jwt_says_it_itself() {
         let token = jwt(&json!({"exp": now().unix_seconds() + 60}));
         assert_eq!(expiry(json!({"access_token": token})), (60, ExpirySource::Jwt));
-        for opaque in [
-            "a.b.c",
-            "a.b",
-            &jwt(&json!({"exp": "soon"})),
-            &jwt(&json!([])),
-            "....",
-            "a.!.c",
-        ] {
+        for opaque in ["a.b.c", "a.b", &jwt(&json!({"exp": "soon"})), &jwt(&json!([])), "....", "a.!.c"] {
             assert_eq!(expiry(json!({"access_token": opaque})).1, ExpirySource::Assumed);
         }
     }
@@ -391,46 +341,20 @@ mod tests {
     fn then_the_preset_counts_and_at_last_a_cautious_hour() {
         let answer = || TokenAnswer::read(json!({"access_token": "t"}).as_object().unwrap()).unwrap();
         let preset = answer().into_token_set(now(), Some(Duration::from_secs(7200)));
-        assert_eq!(
-            (preset.lifetime.as_secs(), preset.expiry_source),
-            (7200, ExpirySource::Default)
-        );
+        assert_eq!((preset.lifetime.as_secs(), preset.expiry_source), (7200, ExpirySource::Default));
         let assumed = answer().into_token_set(now(), None);
-        assert_eq!(
-            (assumed.lifetime.as_secs(), assumed.expiry_source),
-            (3600, ExpirySource::Assumed)
-        );
+        assert_eq!((assumed.lifetime.as_secs(), assumed.expiry_source), (3600, ExpirySource::Assumed));
     }
 
     #[test]
     fn an_unbelievable_expiry_counts_as_none() {
-        for value in [
-            json!(0),
-            json!(-1),
-            json!("0"),
-            json!(""),
-            json!("NaN"),
-            json!("inf"),
-            json!(true),
-            json!(null),
-        ] {
-            assert_eq!(
-                expiry(json!({"expires_in": value})),
-                (3600, ExpirySource::Assumed),
-                "{value}"
-            );
+        for value in
+            [json!(0), json!(-1), json!("0"), json!(""), json!("NaN"), json!("inf"), json!(true), json!(null)]
+        {
+            assert_eq!(expiry(json!({"expires_in": value})), (3600, ExpirySource::Assumed), "{value}");
         }
-        for value in [
-            json!(1),
-            json!("2020-01-01T00:00:00Z"),
-            json!("tomorrow"),
-            json!(-5),
-        ] {
-            assert_eq!(
-                expiry(json!({"expires_at": value})),
-                (3600, ExpirySource::Assumed),
-                "{value}"
-            );
+        for value in [json!(1), json!("2020-01-01T00:00:00Z"), json!("tomorrow"), json!(-5)] {
+            assert_eq!(expiry(json!({"expires_at": value})), (3600, ExpirySource::Assumed), "{value}");
         }
     }
 
@@ -438,11 +362,7 @@ mod tests {
     fn for_ever_means_ten_years_and_a_date_is_not_a_lifetime() {
         let ten_years = LONGEST_LIFETIME.as_secs();
         for value in [json!(3_000_000_000_u64), json!(1e300), json!(u64::MAX)] {
-            assert_eq!(
-                expiry(json!({"expires_in": value})),
-                (ten_years, ExpirySource::ExpiresIn),
-                "{value}"
-            );
+            assert_eq!(expiry(json!({"expires_in": value})), (ten_years, ExpirySource::ExpiresIn), "{value}");
         }
         assert_eq!(
             expiry(json!({"expires_at": "9999-12-31T23:59:59Z"})),
@@ -454,15 +374,9 @@ mod tests {
 
     #[test]
     fn an_access_token_that_no_header_can_carry_is_no_token() {
-        for token in [
-            json!(""),
-            json!("  "),
-            json!("a\nb"),
-            json!("a\u{7f}"),
-            json!("tökén"),
-            json!(7),
-            json!(null),
-        ] {
+        for token in
+            [json!(""), json!("  "), json!("a\nb"), json!("a\u{7f}"), json!("tökén"), json!(7), json!(null)]
+        {
             let body = json!({"access_token": token});
             let reason = TokenAnswer::read(body.as_object().unwrap()).unwrap_err();
             assert!(!reason.contains("tökén"));

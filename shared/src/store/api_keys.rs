@@ -17,16 +17,10 @@ impl Store {
         item.insert("child".to_owned(), text(key.id.to_string()));
         let mut transaction = Transaction::new(self).in_scope(key.home)?;
         if let Some(parent) = key.ancestors.first() {
-            transaction = transaction.check(
-                &ItemKey::api_key(*parent),
-                Condition::exists(),
-                Refused::ParentGone,
-            )?;
+            transaction =
+                transaction.check(&ItemKey::api_key(*parent), Condition::exists(), Refused::ParentGone)?;
         }
-        let created = transaction
-            .put(item, Condition::absent(), Refused::Changed)?
-            .commit()
-            .await?;
+        let created = transaction.put(item, Condition::absent(), Refused::Changed)?.commit().await?;
         created.map_err(|refused| {
             refused.into_problem(Problem::new(Code::Conflict, "The key could not be made."))
         })
@@ -60,11 +54,8 @@ impl Store {
         cursor: Option<&str>,
     ) -> Result<Page<ApiKey>, Problem> {
         let parent = keys_of(home);
-        let listing = Listing {
-            index: Some("children"),
-            partition: ("parent", &parent),
-            sort: ("child", ""),
-        };
+        let listing =
+            Listing { index: Some("children"), partition: ("parent", &parent), sort: ("child", "") };
         let page: Page<ItemKey> = self.list(listing, limit, cursor).await?.read()?;
         let mut batch = Batch::default();
         for key in &page.items {
@@ -75,10 +66,7 @@ impl Store {
         for key in &page.items {
             items.extend(found.take::<ApiKey>(key)?);
         }
-        Ok(Page {
-            items,
-            next_cursor: page.next_cursor,
-        })
+        Ok(Page { items, next_cursor: page.next_cursor })
     }
 
     /// The keys of a scope, for removing them.

@@ -103,19 +103,11 @@ impl Store {
 }
 
 fn consistent(keys: Vec<Item>) -> Result<KeysAndAttributes, Problem> {
-    KeysAndAttributes::builder()
-        .set_keys(Some(keys))
-        .consistent_read(true)
-        .build()
-        .map_err(Problem::internal)
+    KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(Problem::internal)
 }
 
 fn key_of(item: &Item) -> Result<ItemKey, Problem> {
-    let text = |name: &str| {
-        item.get(name)
-            .and_then(|value| AttributeValue::as_s(value).ok())
-            .cloned()
-    };
+    let text = |name: &str| item.get(name).and_then(|value| AttributeValue::as_s(value).ok()).cloned();
     match (text("pk"), text("sk")) {
         (Some(pk), Some(sk)) => Ok(ItemKey { pk, sk }),
         _ => Err(Problem::internal("an item without its key")),

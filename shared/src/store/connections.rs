@@ -24,10 +24,7 @@ impl Store {
         };
         let item = to_item(&ItemKey::connection(scope, &name.folded()), connection)?;
         let transaction = Transaction::new(self).in_scope(scope)?;
-        let created = transaction
-            .put(item, Condition::absent(), Refused::Changed)?
-            .commit()
-            .await?;
+        let created = transaction.put(item, Condition::absent(), Refused::Changed)?.commit().await?;
         created.map_err(|refused| refused.into_problem(taken()))
     }
 
@@ -43,11 +40,7 @@ impl Store {
         cursor: Option<&str>,
     ) -> Result<Page<Connection>, Problem> {
         let partition = partition(scope);
-        let listing = Listing {
-            index: None,
-            partition: ("pk", &partition),
-            sort: ("sk", CONNECTION_PREFIX),
-        };
+        let listing = Listing { index: None, partition: ("pk", &partition), sort: ("sk", CONNECTION_PREFIX) };
         self.list(listing, limit, cursor).await?.read()
     }
 
@@ -58,35 +51,24 @@ impl Store {
         connection: &Connection,
         old_revision: u64,
     ) -> Result<bool, Problem> {
-        let item = to_item(
-            &ItemKey::connection(connection.scope, &connection.name.folded()),
-            connection,
-        )?;
-        self.put_if(item, Condition::revision(connection.id, old_revision))
-            .await
+        let item = to_item(&ItemKey::connection(connection.scope, &connection.name.folded()), connection)?;
+        self.put_if(item, Condition::revision(connection.id, old_revision)).await
     }
 
     /// False if the connection is not, or no longer, the one that was seen.
     pub async fn delete_connection(&self, connection: &Connection) -> Result<bool, Problem> {
         let key = ItemKey::connection(connection.scope, &connection.name.folded());
-        self.delete_if(&key, Condition::revision(connection.id, connection.revision))
-            .await
+        self.delete_if(&key, Condition::revision(connection.id, connection.revision)).await
     }
 
     /// Notes that a link to sign in has been given out.
     pub async fn connection_pending(&self, connection: &Connection, until: Timestamp) -> Result<(), Problem> {
-        self.note(connection, "SET pending_until = :value", attribute(until)?)
-            .await
+        self.note(connection, "SET pending_until = :value", attribute(until)?).await
     }
 
     /// Notes why someone's sign-in failed.
     pub async fn connection_failed(&self, connection: &Connection, error: &LastError) -> Result<(), Problem> {
-        self.note(
-            connection,
-            "SET connect_error = :value REMOVE pending_until",
-            attribute(error)?,
-        )
-        .await
+        self.note(connection, "SET connect_error = :value REMOVE pending_until", attribute(error)?).await
     }
 
     /// Not an edit: the revision stays. A connection that is gone or replaced meanwhile needs no note.

@@ -45,11 +45,7 @@ impl Store {
     }
 
     async fn wrapped_key(&self, key: &ItemKey) -> Result<Option<WrappedKey>, Problem> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.data_keys)
-            .set_key(Some(key.attributes()));
+        let request = self.client.get_item().table_name(&self.data_keys).set_key(Some(key.attributes()));
         let answer = request.consistent_read(true).send().await.map_err(problem)?;
         answer.item.map(from_item).transpose()
     }
@@ -75,11 +71,7 @@ impl Store {
             for item in items {
                 let key: ItemKey = from_item(item)?;
                 let delete = self.client.delete_item().table_name(&self.data_keys);
-                delete
-                    .set_key(Some(key.attributes()))
-                    .send()
-                    .await
-                    .map_err(problem)?;
+                delete.set_key(Some(key.attributes())).send().await.map_err(problem)?;
             }
         }
     }

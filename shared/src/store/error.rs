@@ -20,11 +20,7 @@ where
         error.as_service_error().and_then(ProvideErrorMetadata::code),
         Some("ValidationException" | "ResourceNotFoundException" | "AccessDeniedException")
     );
-    if ours {
-        Problem::internal(error)
-    } else {
-        Problem::unavailable(error)
-    }
+    if ours { Problem::internal(error) } else { Problem::unavailable(error) }
 }
 
 /// For an update whose condition did not hold: the item as it is instead, if there is one and it was asked for.
@@ -46,10 +42,7 @@ pub(super) fn unreadable(error: serde_dynamo::Error) -> Problem {
 /// Which conditions of a transaction failed, by position; empty if it failed for another reason.
 pub(super) fn failed_conditions<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<usize> {
     let reasons = cancellation_codes(error).enumerate();
-    reasons
-        .filter(|(_, code)| *code == Some("ConditionalCheckFailed"))
-        .map(|(index, _)| index)
-        .collect()
+    reasons.filter(|(_, code)| *code == Some("ConditionalCheckFailed")).map(|(index, _)| index).collect()
 }
 
 /// Whether a transaction failed only because another one was at the same items.

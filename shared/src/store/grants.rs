@@ -81,11 +81,7 @@ impl Store {
 
     /// The grant as it was a moment ago, at half the price: enough to see whether looking closely pays.
     pub async fn glimpse_grant(&self, key: &ItemKey) -> Result<Option<Grant>, Problem> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.data)
-            .set_key(Some(key.attributes()));
+        let request = self.client.get_item().table_name(&self.data).set_key(Some(key.attributes()));
         let answer = request.consistent_read(false).send().await.map_err(problem)?;
         answer.item.map(from_item).transpose()
     }
@@ -113,13 +109,7 @@ impl Store {
         let failures = failures_as_seen(seen, &mut values);
         let condition =
             format!("incarnation = :incarnation AND generation = :spending AND {lease} AND {failures}");
-        self.update_grant(
-            key,
-            "SET lease_owner = :owner, lease_until = :until",
-            &condition,
-            values,
-        )
-        .await
+        self.update_grant(key, "SET lease_owner = :owner, lease_until = :until", &condition, values).await
     }
 
     /// Makes a client_credentials grant, leased by its maker before the first token is there. `replaced` is what stood
@@ -133,10 +123,8 @@ impl Store {
     ) -> Result<bool, Problem> {
         let transaction = Transaction::new(self).in_scope(scope)?;
         let condition = unchanged(replaced);
-        let created = transaction
-            .put(grant_item(key, scope, grant)?, condition, Refused::Changed)?
-            .commit()
-            .await?;
+        let created =
+            transaction.put(grant_item(key, scope, grant)?, condition, Refused::Changed)?.commit().await?;
         match created {
             Ok(()) => Ok(true),
             Err(Refused::Changed) => Ok(false),
@@ -155,23 +143,16 @@ impl Store {
     ) -> Result<bool, Problem> {
         let condition = "incarnation = :incarnation AND generation = :spending AND lease_owner = :owner";
         let update = "SET lease_until = :until";
-        let written = self
-            .update_grant(key, update, condition, holder_values(holder, until))
-            .await?;
+        let written = self.update_grant(key, update, condition, holder_values(holder, until)).await?;
         Ok(matches!(written, Written::Done(_)))
     }
 
     /// Gives the lease back without having spent anything.
     pub async fn release_lease(&self, key: &ItemKey, holder: &Holder) -> Result<(), Problem> {
         let values = Item::from([(":owner".to_owned(), text(&holder.owner))]);
-        self.update_grant(
-            key,
-            "REMOVE lease_owner, lease_until",
-            "lease_owner = :owner",
-            values,
-        )
-        .await
-        .map(drop)
+        self.update_grant(key, "REMOVE lease_owner, lease_until", "lease_owner = :owner", values)
+            .await
+            .map(drop)
     }
 
     /// The critical write: the tokens of a finished exchange. It holds while the incarnation stands and either the
@@ -207,13 +188,8 @@ impl Store {
         current.insert(":spending".to_owned(), number(holder.spending));
         // Someone took the lease over, and may have presented the same refresh token.
         current.insert(":contested".to_owned(), AttributeValue::Bool(true));
-        self.update_grant(
-            key,
-            &update,
-            "incarnation = :incarnation AND generation = :spending",
-            current,
-        )
-        .await
+        self.update_grant(key, &update, "incarnation = :incarnation AND generation = :spending", current)
+            .await
     }
 
     /// Notes a failed exchange, unless anything at all has moved: a loser's failure must not mark what a winner has
@@ -277,12 +253,7 @@ impl Store {
             transaction.check(&connection_key, very_one, Refused::ParentGone)?
         };
         let connected = transaction
-            .update(
-                &ItemKey::ticket(ticket),
-                "SET used_at = :now",
-                unused,
-                Refused::ParentGone,
-            )?
+            .update(&ItemKey::ticket(ticket), "SET used_at = :now", unused, Refused::ParentGone)?
             .put(item, unchanged(replaced), Refused::Changed)?
             .commit()
             .await?;
@@ -309,12 +280,7 @@ impl Store {
             .send()
             .await
             .map_err(problem)?;
-        answer
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .map(from_item)
-            .collect()
+        answer.items.unwrap_or_default().into_iter().map(from_item).collect()
     }
 
     /// Forgets a grant exactly as it was seen: a tombstone keeps the generation under a new incarnation, so that
@@ -334,23 +300,16 @@ impl Store {
             ("revision", number(connection_revision)),
             ("now", text(now.to_string())),
         ];
-        condition
-            .values
-            .extend(set.map(|(name, value)| (format!(":{name}"), value)));
+        condition.values.extend(set.map(|(name, value)| (format!(":{name}"), value)));
         let update = "SET #status = :status, incarnation = :new_incarnation, disconnected_at_revision = :revision, \
                       updated_at = :now \
                       REMOVE access_token, refresh_token, lease_owner, lease_until, due_shard, refresh_at, retry_at, \
                       last_error, maybe_spent, failures, issued_at, expires_at";
-        Ok(
-            match self
-                .update_grant(key, update, &condition.expression, condition.values)
-                .await?
-            {
-                Written::Done(_) => true,
-                // The answer to an earlier try of the SDK was lost, but the try was not.
-                Written::Forestalled(found) => found.is_some_and(|grant| grant.incarnation == tombstone),
-            },
-        )
+        Ok(match self.update_grant(key, update, &condition.expression, condition.values).await? {
+            Written::Done(_) => true,
+            // The answer to an earlier try of the SDK was lost, but the try was not.
+            Written::Forestalled(found) => found.is_some_and(|grant| grant.incarnation == tombstone),
+        })
     }
 
     /// The keys of a connection's grants, in all scopes. From an index: a moment behind.
@@ -367,9 +326,7 @@ impl Store {
     pub async fn forget_due_grant(&self, key: &ItemKey, seen: &Grant) -> Result<(), Problem> {
         let condition = unchanged(Some(seen));
         let update = "REMOVE due_shard, refresh_at";
-        self.update_grant(key, update, &condition.expression, condition.values)
-            .await
-            .map(drop)
+        self.update_grant(key, update, &condition.expression, condition.values).await.map(drop)
     }
 
     /// How many of a connection's grants have which status. From an index: a moment behind.
@@ -389,9 +346,7 @@ impl Store {
         condition: &str,
         values: Item,
     ) -> Result<Written, Problem> {
-        let names = update
-            .contains("#status")
-            .then(|| [("#status".to_owned(), "status".to_owned())].into());
+        let names = update.contains("#status").then(|| [("#status".to_owned(), "status".to_owned())].into());
         let sent = self
             .client
             .update_item()
@@ -406,9 +361,7 @@ impl Store {
             .send()
             .await;
         match sent {
-            Ok(answer) => Ok(Written::Done(Box::new(from_item(
-                answer.attributes.unwrap_or_default(),
-            )?))),
+            Ok(answer) => Ok(Written::Done(Box::new(from_item(answer.attributes.unwrap_or_default())?))),
             Err(error) => {
                 let found = found_instead(error)?.map(from_item).transpose()?;
                 Ok(Written::Forestalled(found.map(Box::new)))
@@ -494,11 +447,7 @@ fn failure_update(
         "failures = if_not_exists(failures, :zero) + :one",
         "updated_at = :now",
     ];
-    let mut remove = if release {
-        vec!["lease_owner", "lease_until"]
-    } else {
-        Vec::new()
-    };
+    let mut remove = if release { vec!["lease_owner", "lease_until"] } else { Vec::new() };
     match failure.retry_at {
         None => remove.push("retry_at"),
         Some(at) => {
@@ -515,11 +464,7 @@ fn failure_update(
             values.insert(":due_shard".to_owned(), text(due_shard(shard_of(grant))));
         }
     }
-    let remove = if remove.is_empty() {
-        String::new()
-    } else {
-        format!(" REMOVE {}", remove.join(", "))
-    };
+    let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
     Ok((format!("SET {}{remove}", set.join(", ")), values))
 }
 

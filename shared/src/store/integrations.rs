@@ -12,16 +12,10 @@ use crate::model::{Code, FoldedName, Problem, Scope, integration::Integration};
 impl Store {
     pub async fn create_integration(&self, integration: &Integration) -> Result<(), Problem> {
         let taken = || {
-            Problem::new(
-                Code::NameTaken,
-                format!("There is an integration {} already.", integration.name),
-            )
+            Problem::new(Code::NameTaken, format!("There is an integration {} already.", integration.name))
         };
         let key = ItemKey::integration(&integration.name.folded());
-        self.put_new(to_item(&key, integration)?)
-            .await?
-            .then_some(())
-            .ok_or_else(taken)
+        self.put_new(to_item(&key, integration)?).await?.then_some(()).ok_or_else(taken)
     }
 
     pub async fn integration(&self, name: &FoldedName) -> Result<Option<Integration>, Problem> {
@@ -35,25 +29,20 @@ impl Store {
         old_revision: u64,
     ) -> Result<bool, Problem> {
         let item = to_item(&ItemKey::integration(&integration.name.folded()), integration)?;
-        self.put_if(item, Condition::revision(integration.id, old_revision))
-            .await
+        self.put_if(item, Condition::revision(integration.id, old_revision)).await
     }
 
     /// False if the integration is not, or no longer, the one that was seen.
     pub async fn delete_integration(&self, integration: &Integration) -> Result<bool, Problem> {
         let key = ItemKey::integration(&integration.name.folded());
-        self.delete_if(&key, Condition::revision(integration.id, integration.revision))
-            .await
+        self.delete_if(&key, Condition::revision(integration.id, integration.revision)).await
     }
 
     /// In the order of their folded names.
     pub async fn integrations(&self, limit: i32, cursor: Option<&str>) -> Result<Page<Integration>, Problem> {
         let partition = partition(Scope::Global);
-        let listing = Listing {
-            index: None,
-            partition: ("pk", &partition),
-            sort: ("sk", INTEGRATION_PREFIX),
-        };
+        let listing =
+            Listing { index: None, partition: ("pk", &partition), sort: ("sk", INTEGRATION_PREFIX) };
         self.list(listing, limit, cursor).await?.read()
     }
 

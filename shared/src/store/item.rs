@@ -46,11 +46,7 @@ pub(super) fn number(value: impl ToString) -> AttributeValue {
 impl Store {
     /// One item, consistently.
     pub(super) async fn get<T: DeserializeOwned>(&self, key: &ItemKey) -> Result<Option<T>, Problem> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.data)
-            .set_key(Some(key.attributes()));
+        let request = self.client.get_item().table_name(&self.data).set_key(Some(key.attributes()));
         let answer = request.consistent_read(true).send().await.map_err(problem)?;
         answer.item.map(from_item).transpose()
     }
@@ -63,11 +59,7 @@ impl Store {
     /// False if the condition does not hold. It counts as holding when the item is there exactly as it was to be
     /// written: then the answer to an earlier try of the SDK was lost, but the try was not.
     pub(super) async fn put_if(&self, item: Item, condition: Condition) -> Result<bool, Problem> {
-        let request = self
-            .client
-            .put_item()
-            .table_name(&self.data)
-            .set_item(Some(item.clone()));
+        let request = self.client.put_item().table_name(&self.data).set_item(Some(item.clone()));
         let request = request.condition_expression(&condition.expression);
         let sent = request
             .set_expression_attribute_values(condition.values())
@@ -83,22 +75,13 @@ impl Store {
 
     /// False if the condition does not hold.
     pub(super) async fn delete_if(&self, key: &ItemKey, condition: Condition) -> Result<bool, Problem> {
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&self.data)
-            .set_key(Some(key.attributes()));
+        let request = self.client.delete_item().table_name(&self.data).set_key(Some(key.attributes()));
         let request = request.condition_expression(&condition.expression);
-        let sent = request
-            .set_expression_attribute_values(condition.values())
-            .send()
-            .await;
+        let sent = request.set_expression_attribute_values(condition.values()).send().await;
         match sent {
             Ok(_) => Ok(true),
             Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
             {
                 Ok(false)
             }

@@ -29,10 +29,7 @@ pub const MAPPING_PREFIX: &str = "MAPPING#";
 
 impl ItemKey {
     pub(super) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
-        Self {
-            pk: pk.into(),
-            sk: sk.into(),
-        }
+        Self { pk: pk.into(), sk: sk.into() }
     }
 
     pub fn organization(id: OrganizationId) -> Self {
@@ -48,10 +45,7 @@ impl ItemKey {
     }
 
     pub fn mapping(organization: OrganizationId, integration: &FoldedName) -> Self {
-        Self::new(
-            partition(Scope::Organization(organization)),
-            format!("{MAPPING_PREFIX}{integration}"),
-        )
+        Self::new(partition(Scope::Organization(organization)), format!("{MAPPING_PREFIX}{integration}"))
     }
 
     /// The item that makes an entity id belong to one organization within an integration.
@@ -77,19 +71,13 @@ impl ItemKey {
         };
         let (owner, name) = self.sk.strip_prefix("GRANT#")?.split_once('#')?;
         let owner = if owner == "GLOBAL" { Scope::Global } else { scope };
-        Some((
-            scope,
-            Self::new(partition(owner), format!("{CONNECTION_PREFIX}{name}")),
-        ))
+        Some((scope, Self::new(partition(owner), format!("{CONNECTION_PREFIX}{name}"))))
     }
 
     /// The key of the integration that this is the key of a mapping of.
     pub fn mapped_integration(&self) -> Option<Self> {
         let name = self.sk.strip_prefix(MAPPING_PREFIX)?;
-        Some(Self::new(
-            partition(Scope::Global),
-            format!("{INTEGRATION_PREFIX}{name}"),
-        ))
+        Some(Self::new(partition(Scope::Global), format!("{INTEGRATION_PREFIX}{name}")))
     }
 
     pub fn ticket(hash: &str) -> Self {
@@ -112,10 +100,7 @@ impl ItemKey {
 
     pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
         let text = |text: &String| AttributeValue::S(text.clone());
-        HashMap::from([
-            ("pk".to_owned(), text(&self.pk)),
-            ("sk".to_owned(), text(&self.sk)),
-        ])
+        HashMap::from([("pk".to_owned(), text(&self.pk)), ("sk".to_owned(), text(&self.sk))])
     }
 }
 

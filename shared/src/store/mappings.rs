@@ -24,9 +24,8 @@ impl Store {
         integration: &Integration,
         organization: OrganizationId,
     ) -> Result<Option<Mapping>, Problem> {
-        let found: Option<Mapping> = self
-            .get(&ItemKey::mapping(organization, &integration.name.folded()))
-            .await?;
+        let found: Option<Mapping> =
+            self.get(&ItemKey::mapping(organization, &integration.name.folded())).await?;
         Ok(found.filter(|mapping| mapping.integration_id == integration.id))
     }
 
@@ -51,19 +50,11 @@ impl Store {
             ),
             Some(old) => Condition::new(
                 "id = :id AND revision = :revision",
-                [
-                    (":id", text(old.id.to_string())),
-                    (":revision", number(old.revision)),
-                ],
+                [(":id", text(old.id.to_string())), (":revision", number(old.revision))],
             ),
         };
         let parent = Condition::revision(integration.id, integration.revision);
-        let mine = || {
-            Condition::new(
-                "organization_id = :mine",
-                [(":mine", text(organization.to_string()))],
-            )
-        };
+        let mine = || Condition::new("organization_id = :mine", [(":mine", text(organization.to_string()))]);
         let mut transaction = Transaction::new(self)
             .in_organization(organization)?
             .check(&ItemKey::integration(&name), parent, Refused::ParentGone)?
@@ -75,28 +66,16 @@ impl Store {
                 [(":mine", text(organization.to_string()))],
             );
             let entity = ItemKey::entity(mapping.integration_id, entity_id);
-            let item = to_item(
-                &entity,
-                &Entity {
-                    organization_id: organization,
-                },
-            )?;
+            let item = to_item(&entity, &Entity { organization_id: organization })?;
             transaction = transaction.put(item, free, Refused::EntityTaken)?;
         }
         if let Some(gone) = old_entity.filter(|gone| mapping.entity_id.as_deref() != Some(gone)) {
             let key = ItemKey::entity(mapping.integration_id, gone);
             transaction = transaction.delete(&key, mine(), Refused::Changed)?;
         }
-        let changed = || {
-            Problem::new(
-                Code::Conflict,
-                "The mapping was changed by someone else at the same time.",
-            )
-        };
-        transaction
-            .commit()
-            .await?
-            .map_err(|refused| refused.into_problem(changed()))
+        let changed =
+            || Problem::new(Code::Conflict, "The mapping was changed by someone else at the same time.");
+        transaction.commit().await?.map_err(|refused| refused.into_problem(changed()))
     }
 
     /// Removes a mapping as it was seen, and sets its entity id free. False if it changed meanwhile.
@@ -107,10 +86,7 @@ impl Store {
         let mut transaction = Transaction::new(self).delete(&key, unchanged, Refused::Changed)?;
         if let Some(entity_id) = &mapping.entity_id {
             let entity = ItemKey::entity(mapping.integration_id, entity_id);
-            let mine = Condition::new(
-                "organization_id = :mine",
-                [(":mine", text(organization.to_string()))],
-            );
+            let mine = Condition::new("organization_id = :mine", [(":mine", text(organization.to_string()))]);
             transaction = transaction.delete(&entity, mine, Refused::Changed)?;
         }
         Ok(transaction.commit().await?.is_ok())
@@ -122,21 +98,12 @@ impl Store {
         organization: OrganizationId,
         mapping: &ItemKey,
     ) -> Result<(), Problem> {
-        let Some(Mapping {
-            integration_id,
-            entity_id: Some(entity_id),
-            ..
-        }) = self.get(mapping).await?
+        let Some(Mapping { integration_id, entity_id: Some(entity_id), .. }) = self.get(mapping).await?
         else {
             return Ok(());
         };
-        let mine = Condition::new(
-            "organization_id = :mine",
-            [(":mine", text(organization.to_string()))],
-        );
-        self.delete_if(&ItemKey::entity(integration_id, &entity_id), mine)
-            .await
-            .map(drop)
+        let mine = Condition::new("organization_id = :mine", [(":mine", text(organization.to_string()))]);
+        self.delete_if(&ItemKey::entity(integration_id, &entity_id), mine).await.map(drop)
     }
 
     /// The integrations that an organization has mappings of.
@@ -148,11 +115,8 @@ impl Store {
         let mut mapped: Vec<(ItemKey, IntegrationId)> = Vec::new();
         let mut cursor = None;
         loop {
-            let listing = Listing {
-                index: None,
-                partition: ("pk", &partition),
-                sort: ("sk", MAPPING_PREFIX),
-            };
+            let listing =
+                Listing { index: None, partition: ("pk", &partition), sort: ("sk", MAPPING_PREFIX) };
             let page = self.list(listing, 1000, cursor.as_deref()).await?;
             cursor = page.next_cursor.clone();
             for item in page.items {
@@ -186,11 +150,8 @@ impl Store {
         cursor: Option<&str>,
     ) -> Result<Page<Mapping>, Problem> {
         let parent = mappings_of(integration);
-        let listing = Listing {
-            index: Some("children"),
-            partition: ("parent", &parent),
-            sort: ("child", ""),
-        };
+        let listing =
+            Listing { index: Some("children"), partition: ("parent", &parent), sort: ("child", "") };
         let page: Page<ItemKey> = self.list(listing, limit, cursor).await?.read()?;
         let keys = page.items;
         let mut batch = Batch::default();
@@ -203,10 +164,7 @@ impl Store {
             let mapping: Option<Mapping> = found.take(key)?;
             items.extend(mapping.filter(|mapping| mapping.integration_id == integration));
         }
-        Ok(Page {
-            items,
-            next_cursor: page.next_cursor,
-        })
+        Ok(Page { items, next_cursor: page.next_cursor })
     }
 
     /// The organization that an entity id belongs to.

@@ -35,15 +35,7 @@ pub struct Store {
 
 impl Store {
     pub fn new(client: Client, environment: &Environment) -> Self {
-        let Environment {
-            data_table,
-            data_keys_table,
-            ..
-        } = environment;
-        Self {
-            client,
-            data: data_table.clone(),
-            data_keys: data_keys_table.clone(),
-        }
+        let Environment { data_table, data_keys_table, .. } = environment;
+        Self { client, data: data_table.clone(), data_keys: data_keys_table.clone() }
     }
 }

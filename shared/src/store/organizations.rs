@@ -17,10 +17,7 @@ impl Store {
     pub async fn create_organization(&self, organization: &Organization) -> Result<(), Problem> {
         let taken = || Problem::new(Code::NameTaken, format!("The id {} is taken.", organization.id));
         let key = ItemKey::organization(organization.id);
-        self.put_new(to_item(&key, organization)?)
-            .await?
-            .then_some(())
-            .ok_or_else(taken)
+        self.put_new(to_item(&key, organization)?).await?.then_some(()).ok_or_else(taken)
     }
 
     /// An organization that stands.
@@ -52,19 +49,13 @@ impl Store {
 
     /// The last step: its id is free again.
     pub async fn finish_deleting_organization(&self, id: OrganizationId) -> Result<(), Problem> {
-        self.delete_if(&ItemKey::organization(id), Condition::exists())
-            .await
-            .map(drop)
+        self.delete_if(&ItemKey::organization(id), Condition::exists()).await.map(drop)
     }
 
     /// Some of the items that an organization still has; none when all are gone.
     pub async fn items_of_organization(&self, id: OrganizationId) -> Result<Vec<ItemKey>, Problem> {
         let partition = partition(Scope::Organization(id));
-        let listing = Listing {
-            index: None,
-            partition: ("pk", &partition),
-            sort: ("sk", ""),
-        };
+        let listing = Listing { index: None, partition: ("pk", &partition), sort: ("sk", "") };
         Ok(self.list(listing, REMOVED_AT_ONCE, None).await?.read()?.items)
     }
 
@@ -82,20 +73,10 @@ impl Store {
         limit: i32,
         cursor: Option<&str>,
     ) -> Result<Page<Organization>, Problem> {
-        let listing = Listing {
-            index: None,
-            partition: ("pk", organizations_partition()),
-            sort: ("sk", ""),
-        };
+        let listing = Listing { index: None, partition: ("pk", organizations_partition()), sort: ("sk", "") };
         let page: Page<Organization> = self.list(listing, limit, cursor).await?.read()?;
-        let items = page
-            .items
-            .into_iter()
-            .filter(|organization| organization.deleting_at.is_none())
-            .collect();
-        Ok(Page {
-            items,
-            next_cursor: page.next_cursor,
-        })
+        let items =
+            page.items.into_iter().filter(|organization| organization.deleting_at.is_none()).collect();
+        Ok(Page { items, next_cursor: page.next_cursor })
     }
 }

@@ -35,10 +35,7 @@ pub(super) struct Listing<'a> {
 
 impl<T> Page<T> {
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            items: self.items.into_iter().map(change).collect(),
-            next_cursor: self.next_cursor,
-        }
+        Page { items: self.items.into_iter().map(change).collect(), next_cursor: self.next_cursor }
     }
 }
 
@@ -46,10 +43,7 @@ impl Page<Item> {
     /// The items as what they are.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<Page<T>, Problem> {
         let items = self.items.into_iter().map(from_item).collect::<Result<_, _>>()?;
-        Ok(Page {
-            items,
-            next_cursor: self.next_cursor,
-        })
+        Ok(Page { items, next_cursor: self.next_cursor })
     }
 }
 
@@ -83,10 +77,7 @@ impl Store {
             .await
             .map_err(problem)?;
         let next_cursor = answer.last_evaluated_key.as_ref().map(encode).transpose()?;
-        Ok(Page {
-            items: answer.items.unwrap_or_default(),
-            next_cursor,
-        })
+        Ok(Page { items: answer.items.unwrap_or_default(), next_cursor })
     }
 }
 
@@ -96,11 +87,8 @@ impl Store {
         let mut children = Vec::new();
         let mut cursor = None;
         loop {
-            let listing = Listing {
-                index: Some("children"),
-                partition: ("parent", parent),
-                sort: ("child", ""),
-            };
+            let listing =
+                Listing { index: Some("children"), partition: ("parent", parent), sort: ("child", "") };
             let page = self.list(listing, CHILDREN_AT_ONCE, cursor.as_deref()).await?;
             cursor = page.next_cursor.clone();
             children.extend(page.read()?.items);
@@ -128,32 +116,22 @@ fn values(partition: &str, prefix: &str) -> Item {
 }
 
 fn encode(key: &Item) -> Result<String, Problem> {
-    let mut parts: Vec<(&String, &String)> = key
-        .iter()
-        .filter_map(|(name, value)| Some((name, value.as_s().ok()?)))
-        .collect();
+    let mut parts: Vec<(&String, &String)> =
+        key.iter().filter_map(|(name, value)| Some((name, value.as_s().ok()?))).collect();
     parts.sort();
     let text = serde_json::to_vec(&parts).map_err(Problem::internal)?;
     Ok(URL_SAFE_NO_PAD.encode(text))
 }
 
 fn decode(cursor: &str, listing: &Listing<'_>) -> Result<Item, Problem> {
-    let invalid = || {
-        Problem::invalid(
-            "cursor",
-            "is not a next_cursor of this list; leave it out to begin anew",
-        )
-    };
+    let invalid =
+        || Problem::invalid("cursor", "is not a next_cursor of this list; leave it out to begin anew");
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
     let parts: Vec<(String, String)> = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
-    let key: Item = parts
-        .iter()
-        .map(|(name, value)| (name.clone(), AttributeValue::S(value.clone())))
-        .collect();
+    let key: Item =
+        parts.iter().map(|(name, value)| (name.clone(), AttributeValue::S(value.clone()))).collect();
     let is = |name: &str, fits: &dyn Fn(&str) -> bool| {
-        key.get(name)
-            .and_then(|value| value.as_s().ok())
-            .is_some_and(|value| fits(value))
+        key.get(name).and_then(|value| value.as_s().ok()).is_some_and(|value| fits(value))
     };
     let expected = if listing.index.is_some() { 4 } else { 2 };
     let partition = is(listing.partition.0, &|value| value == listing.partition.1);

@@ -66,8 +66,7 @@ impl Store {
     }
 
     pub async fn create_callback_state(&self, hash: &str, state: &CallbackState) -> Result<(), Problem> {
-        self.put_passing(&ItemKey::callback_state(hash), state, state.expires_at)
-            .await
+        self.put_passing(&ItemKey::callback_state(hash), state, state.expires_at).await
     }
 
     pub async fn callback_state(&self, hash: &str) -> Result<Option<CallbackState>, Problem> {

@@ -48,10 +48,7 @@ pub(super) enum Refused {
 
 impl Condition {
     pub(super) fn absent() -> Self {
-        Self {
-            expression: "attribute_not_exists(pk)".to_owned(),
-            values: Item::new(),
-        }
+        Self { expression: "attribute_not_exists(pk)".to_owned(), values: Item::new() }
     }
 
     /// The item is this very one, as people last edited it.
@@ -70,26 +67,17 @@ impl Condition {
     /// There is such an organization, and its deletion has not begun.
     fn stands() -> Self {
         let expression = "attribute_exists(pk) AND attribute_not_exists(deleting_at)".to_owned();
-        Self {
-            expression,
-            values: Item::new(),
-        }
+        Self { expression, values: Item::new() }
     }
 
     /// Holds for an item that is there and for one that is not.
     pub(super) fn always() -> Self {
         let expression = "attribute_exists(pk) OR attribute_not_exists(pk)".to_owned();
-        Self {
-            expression,
-            values: Item::new(),
-        }
+        Self { expression, values: Item::new() }
     }
 
     pub(super) fn exists() -> Self {
-        Self {
-            expression: "attribute_exists(pk)".to_owned(),
-            values: Item::new(),
-        }
+        Self { expression: "attribute_exists(pk)".to_owned(), values: Item::new() }
     }
 
     /// The item stands and is this very one.
@@ -104,24 +92,14 @@ impl Condition {
         expression: &str,
         values: impl IntoIterator<Item = (&'static str, super::item::Value)>,
     ) -> Self {
-        let values = values
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        Self {
-            expression: expression.to_owned(),
-            values,
-        }
+        let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { expression: expression.to_owned(), values }
     }
 }
 
 impl<'a> Transaction<'a> {
     pub(super) fn new(store: &'a Store) -> Self {
-        Self {
-            store,
-            writes: Vec::new(),
-            meanings: Vec::new(),
-        }
+        Self { store, writes: Vec::new(), meanings: Vec::new() }
     }
 
     /// Creating anything in an organization checks that the organization stands; the platform always does.
@@ -133,11 +111,7 @@ impl<'a> Transaction<'a> {
     }
 
     pub(super) fn in_organization(self, id: OrganizationId) -> Result<Self, Problem> {
-        self.check(
-            &ItemKey::organization(id),
-            Condition::stands(),
-            Refused::OrganizationGone,
-        )
+        self.check(&ItemKey::organization(id), Condition::stands(), Refused::OrganizationGone)
     }
 
     pub(super) fn check(
@@ -153,8 +127,7 @@ impl<'a> Transaction<'a> {
             .set_expression_attribute_values(condition.values())
             .build()
             .map_err(Problem::internal)?;
-        self.writes
-            .push(TransactWriteItem::builder().condition_check(check).build());
+        self.writes.push(TransactWriteItem::builder().condition_check(check).build());
         self.meanings.push(refused);
         Ok(self)
     }
@@ -205,8 +178,7 @@ impl<'a> Transaction<'a> {
             .set_expression_attribute_values(condition.values())
             .build()
             .map_err(Problem::internal)?;
-        self.writes
-            .push(TransactWriteItem::builder().update(update).build());
+        self.writes.push(TransactWriteItem::builder().update(update).build());
         self.meanings.push(refused);
         Ok(self)
     }
@@ -224,8 +196,7 @@ impl<'a> Transaction<'a> {
             .set_expression_attribute_values(condition.values())
             .build()
             .map_err(Problem::internal)?;
-        self.writes
-            .push(TransactWriteItem::builder().delete(delete).build());
+        self.writes.push(TransactWriteItem::builder().delete(delete).build());
         self.meanings.push(refused);
         Ok(self)
     }
@@ -235,11 +206,8 @@ impl<'a> Transaction<'a> {
     pub(super) async fn commit(self) -> Result<Result<(), Refused>, Problem> {
         let mut pause = CONFLICT_PAUSE;
         for attempt in 1.. {
-            let request = self
-                .store
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(self.writes.clone()));
+            let request =
+                self.store.client.transact_write_items().set_transact_items(Some(self.writes.clone()));
             let Err(error) = request.send().await else {
                 return Ok(Ok(()));
             };
@@ -262,14 +230,12 @@ impl Refused {
     pub(super) fn into_problem(self, changed: Problem) -> Problem {
         match self {
             Self::OrganizationGone => Problem::not_found("organization", "of that id"),
-            Self::ParentGone => Problem::new(
-                Code::Conflict,
-                "What this belongs to was removed or replaced meanwhile.",
-            ),
-            Self::EntityTaken => Problem::new(
-                Code::EntityTaken,
-                "Another organization is mapped to that entity_id.",
-            ),
+            Self::ParentGone => {
+                Problem::new(Code::Conflict, "What this belongs to was removed or replaced meanwhile.")
+            }
+            Self::EntityTaken => {
+                Problem::new(Code::EntityTaken, "Another organization is mapped to that entity_id.")
+            }
             Self::Changed => changed,
         }
     }

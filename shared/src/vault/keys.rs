@@ -56,12 +56,7 @@ struct Remembered {
 
 impl Vault {
     pub fn new(kms: aws_sdk_kms::Client, kms_key: String, store: Store) -> Self {
-        Self {
-            kms,
-            kms_key,
-            store,
-            memory: Mutex::default(),
-        }
+        Self { kms, kms_key, store, memory: Mutex::default() }
     }
 
     /// Adds to a batch the current data keys that are not in memory, so that they cost no call of their own.
@@ -145,9 +140,7 @@ impl Vault {
             .send()
             .await
             .map_err(decrypt_problem)?;
-        let plain = answer
-            .plaintext
-            .ok_or_else(|| Problem::internal("KMS decrypted to nothing"))?;
+        let plain = answer.plaintext.ok_or_else(|| Problem::internal("KMS decrypted to nothing"))?;
         Ok(DataKey::new(wrapped.version, plain))
     }
 
@@ -185,15 +178,10 @@ impl Vault {
 
     fn remember(&self, scope: Scope, key: &DataKey, current: bool) {
         let mut memory = self.memory();
-        memory
-            .keys
-            .retain(|_, remembered| remembered.since.elapsed() < LIFETIME);
+        memory.keys.retain(|_, remembered| remembered.since.elapsed() < LIFETIME);
         if memory.keys.len() >= CAPACITY {
-            let oldest = memory
-                .keys
-                .iter()
-                .min_by_key(|(_, remembered)| remembered.since)
-                .map(|(place, _)| *place);
+            let oldest =
+                memory.keys.iter().min_by_key(|(_, remembered)| remembered.since).map(|(place, _)| *place);
             oldest.and_then(|place| memory.keys.remove(&place));
         }
         let Memory { keys, current: known } = &mut *memory;
@@ -201,13 +189,7 @@ impl Vault {
         if current {
             known.insert(scope, key.version);
         }
-        keys.insert(
-            (scope, key.version),
-            Remembered {
-                key: key.clone(),
-                since: Instant::now(),
-            },
-        );
+        keys.insert((scope, key.version), Remembered { key: key.clone(), since: Instant::now() });
     }
 
     // A panic while the lock was held left nothing half done that matters: the worst is a key fetched again.
@@ -218,10 +200,7 @@ impl Vault {
 
 impl DataKey {
     fn new(version: DataKeyVersion, plain: Blob) -> Self {
-        Self {
-            version,
-            plain: Arc::new(Zeroizing::new(plain.into_inner())),
-        }
+        Self { version, plain: Arc::new(Zeroizing::new(plain.into_inner())) }
     }
 
     pub fn version(&self) -> DataKeyVersion {
@@ -234,10 +213,7 @@ impl DataKey {
 
     #[cfg(test)]
     pub(super) fn for_tests(version: DataKeyVersion, plain: [u8; 32]) -> Self {
-        Self {
-            version,
-            plain: Arc::new(Zeroizing::new(plain.to_vec())),
-        }
+        Self { version, plain: Arc::new(Zeroizing::new(plain.to_vec())) }
     }
 }
 

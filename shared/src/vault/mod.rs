@@ -27,9 +27,7 @@ impl DataKey {
     /// Seals a secret for one attribute of one item.
     pub fn seal(&self, item: &ItemKey, attribute: &str, secret: &Secret) -> Result<Sealed, Problem> {
         let mut nonce = [0; NONCE_LEN];
-        SystemRandom::new()
-            .fill(&mut nonce)
-            .map_err(|_| Problem::internal("no randomness"))?;
+        SystemRandom::new().fill(&mut nonce).map_err(|_| Problem::internal("no randomness"))?;
         let mut sealed = Vec::with_capacity(HEADER_LEN + secret.expose().len() + AES_256_GCM.tag_len());
         sealed.push(FORMAT);
         sealed.extend_from_slice(self.version().uuid().as_bytes());
@@ -48,32 +46,21 @@ impl DataKey {
     /// Opens what [`DataKey::seal`] made for this very item and attribute.
     pub fn open(&self, item: &ItemKey, attribute: &str, sealed: &Sealed) -> Result<Secret, Problem> {
         let unopenable = || {
-            let cause = format!(
-                "{item} {attribute}: does not open under data key {}",
-                self.version()
-            );
+            let cause = format!("{item} {attribute}: does not open under data key {}", self.version());
             Problem::new(Code::SecretUnavailable, "A stored secret does not open.").caused_by(cause)
         };
-        let (head, text) = sealed
-            .as_bytes()
-            .split_at_checked(HEADER_LEN)
-            .ok_or_else(unopenable)?;
+        let (head, text) = sealed.as_bytes().split_at_checked(HEADER_LEN).ok_or_else(unopenable)?;
         let nonce = Nonce::try_assume_unique_for_key(&head[1 + VERSION_LEN..]).map_err(|_| unopenable())?;
         let aad = Aad::from(associated_data(self.version(), item, attribute));
         let mut text = zeroize::Zeroizing::new(text.to_vec());
-        let text = self
-            .cipher()?
-            .open_in_place(nonce, aad, &mut text)
-            .map_err(|_| unopenable())?;
+        let text = self.cipher()?.open_in_place(nonce, aad, &mut text).map_err(|_| unopenable())?;
         let text = std::str::from_utf8(text).map_err(|_| unopenable())?;
         Ok(text.to_owned().into())
     }
 
     fn cipher(&self) -> Result<LessSafeKey, Problem> {
         let key = ring::aead::UnboundKey::new(&AES_256_GCM, self.plain());
-        Ok(LessSafeKey::new(key.map_err(|_| {
-            Problem::internal("a data key of the wrong length")
-        })?))
+        Ok(LessSafeKey::new(key.map_err(|_| Problem::internal("a data key of the wrong length"))?))
     }
 }
 
@@ -87,13 +74,8 @@ fn version_of(sealed: &Sealed) -> Option<DataKeyVersion> {
 /// What a value is bound to. Lengths go before the parts, so that no two places have the same bytes.
 fn associated_data(version: DataKeyVersion, item: &ItemKey, attribute: &str) -> Vec<u8> {
     let version = version.uuid();
-    let parts: [&[u8]; 5] = [
-        &[FORMAT],
-        version.as_bytes(),
-        item.pk.as_bytes(),
-        item.sk.as_bytes(),
-        attribute.as_bytes(),
-    ];
+    let parts: [&[u8]; 5] =
+        [&[FORMAT], version.as_bytes(), item.pk.as_bytes(), item.sk.as_bytes(), attribute.as_bytes()];
     let mut data = Vec::new();
     for part in parts {
         data.extend_from_slice(&(part.len() as u64).to_be_bytes());
@@ -121,29 +103,18 @@ mod tests {
     #[test]
     fn a_sealed_value_opens_only_in_its_own_item_and_attribute_and_under_its_own_key() {
         let (key, item) = (key(), place());
-        let sealed = key
-            .seal(&item, "client_secret", &"s3cret".to_owned().into())
-            .unwrap();
-        assert_eq!(
-            key.open(&item, "client_secret", &sealed).unwrap().expose(),
-            "s3cret"
-        );
+        let sealed = key.seal(&item, "client_secret", &"s3cret".to_owned().into()).unwrap();
+        assert_eq!(key.open(&item, "client_secret", &sealed).unwrap().expose(), "s3cret");
         assert!(key.open(&item, "access_token", &sealed).is_err());
         assert!(key.open(&place(), "client_secret", &sealed).is_err());
         let other = DataKey::for_tests(DataKeyVersion::new(), [7; 32]);
-        assert!(
-            other.open(&item, "client_secret", &sealed).is_err(),
-            "the version is bound too"
-        );
+        assert!(other.open(&item, "client_secret", &sealed).is_err(), "the version is bound too");
     }
 
     #[test]
     fn a_boundary_between_item_keys_can_not_be_shifted() {
         let version = DataKeyVersion::new();
-        let item = |pk: &str, sk: &str| ItemKey {
-            pk: pk.into(),
-            sk: sk.into(),
-        };
+        let item = |pk: &str, sk: &str| ItemKey { pk: pk.into(), sk: sk.into() };
         let one = associated_data(version, &item("ORG#1", "2GRANT"), "a");
         let other = associated_data(version, &item("ORG#12", "GRANT"), "a");
         assert_ne!(one, other);

@@ -5,8 +5,5 @@ use lambda_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_http::run(service_fn(|_: Request| async {
-        Ok::<_, Error>(Response::new(Body::Empty))
-    }))
-    .await
+    lambda_http::run(service_fn(|_: Request| async { Ok::<_, Error>(Response::new(Body::Empty)) })).await
 }

@@ -7,18 +7,10 @@ use serde_json::json;
 #[tokio::test]
 async fn without_a_key_nothing_is_answered() {
     let app = TestApp::shared().await;
-    for path in [
-        "/integrations/x",
-        "/connections",
-        "/organizations",
-        "/connections/x/token",
-    ] {
+    for path in ["/integrations/x", "/connections", "/organizations", "/connections/x/token"] {
         app.anonymous().get(path).await.gateway(401, "Unauthorized");
     }
-    app.anonymous()
-        .post("/keys", json!({}))
-        .await
-        .gateway(401, "Unauthorized");
+    app.anonymous().post("/keys", json!({})).await.gateway(401, "Unauthorized");
 }
 
 #[tokio::test]
@@ -32,20 +24,9 @@ async fn a_key_that_is_not_known_is_forbidden_whatever_it_looks_like() {
     let root = app.root().key().to_owned();
     let almost_root = format!("{}!", &root[..root.len() - 1]);
     let no_id = "bfk__secret";
-    for key in [
-        almost.as_str(),
-        shorter,
-        &almost_root,
-        "bfk_root_",
-        no_id,
-        "bfk_root",
-        "rubbish",
-        "bfk_x_y",
-    ] {
-        app.with_key(key)
-            .get("/integrations/x")
-            .await
-            .gateway(403, "Forbidden");
+    for key in [almost.as_str(), shorter, &almost_root, "bfk_root_", no_id, "bfk_root", "rubbish", "bfk_x_y"]
+    {
+        app.with_key(key).get("/integrations/x").await.gateway(403, "Forbidden");
     }
 }
 
@@ -55,24 +36,13 @@ async fn a_route_that_is_not_there_is_not_found_for_anyone() {
     app.root().get("/").await.gateway(404, "Not Found");
     app.anonymous().get("/nothing").await.gateway(404, "Not Found");
     app.root().get("/integrations/").await.gateway(404, "Not Found");
-    app.root()
-        .send(Method::PUT, "/integrations", None)
-        .await
-        .gateway(404, "Not Found");
+    app.root().send(Method::PUT, "/integrations", None).await.gateway(404, "Not Found");
 }
 
 #[tokio::test]
 async fn every_problem_names_its_request() {
     let app = TestApp::shared().await;
-    let first = app
-        .root()
-        .get("/integrations/Nothing")
-        .await
-        .problem(404, "not-found");
-    let second = app
-        .root()
-        .get("/integrations/Nothing")
-        .await
-        .problem(404, "not-found");
+    let first = app.root().get("/integrations/Nothing").await.problem(404, "not-found");
+    let second = app.root().get("/integrations/Nothing").await.problem(404, "not-found");
     assert_ne!(first["request_id"], second["request_id"]);
 }

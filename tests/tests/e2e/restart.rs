@@ -28,19 +28,13 @@ async fn a_killed_stack_comes_back_with_its_data_its_keys_and_tokens_that_open()
         (&after["access_token"], &after["generation"]),
         (&before["access_token"], &before["generation"])
     );
-    let resolved = app
-        .resolve(&app.with_key(&workflow), &integration, &acme.id)
-        .await;
+    let resolved = app.resolve(&app.with_key(&workflow), &integration, &acme.id).await;
     assert_eq!(
         (&resolved["entity_id"], &resolved["config"]["api_key"]),
         (&json!("42"), &json!("sk-default"))
     );
     assert_eq!(resolved["oauth"]["access_token"], before["access_token"]);
-    let refreshed = app
-        .root()
-        .post(&connection.path("/refresh"), json!({}))
-        .await
-        .expect(200);
+    let refreshed = app.root().post(&connection.path("/refresh"), json!({})).await.expect(200);
     assert_eq!(refreshed["generation"], 2);
 }
 

@@ -77,12 +77,7 @@ async fn no_secret_lies_readable_in_data_or_logs() {
     let callback = allow(&mut browser, &address).await;
     browser.open(callback.as_str()).await;
     browser.open(callback.as_str()).await;
-    let state = callback
-        .query_pairs()
-        .find(|(name, _)| name == "state")
-        .unwrap()
-        .1
-        .into_owned();
+    let state = callback.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     secrets.extend([("state".to_owned(), state)]);
     secrets.extend([("ticket".to_owned(), link.rsplit('/').next().unwrap().to_owned())]);
 
@@ -93,22 +88,16 @@ async fn no_secret_lies_readable_in_data_or_logs() {
     pause(2_100).await;
     app.resolve(&workflow, &integration, &acme.id).await;
     pause(2_100).await;
-    provider
-        .control()
-        .fail_next_token(Fault::answer(500, leak.clone()));
+    provider.control().fail_next_token(Fault::answer(500, leak.clone()));
     app.token(&connection).await;
     app.sweep().await;
     let body = json!({"name": app.unique("Graph"), "token_url": provider.url("/token")});
-    let minted = app
-        .create_connection("global", with(provider.client_credentials(), body))
-        .await;
+    let minted = app.create_connection("global", with(provider.client_credentials(), body)).await;
     app.token(&minted).await.expect(200);
     provider.control().fail_next_token(Fault::answer(400, leak));
     app.root().post(&minted.path("/refresh"), json!({})).await;
     let malformed = r#"{"client_secret": "sk-in-a-broken-body"#.to_owned();
-    app.root()
-        .send(reqwest::Method::POST, "/connections", Some(malformed))
-        .await;
+    app.root().send(reqwest::Method::POST, "/connections", Some(malformed)).await;
     secrets.extend([("broken body".to_owned(), "sk-in-a-broken-body".to_owned())]);
     for (number, handed_out) in provider.control().secrets_handed_out().into_iter().enumerate() {
         secrets.insert(format!("handed out {number}"), handed_out);
@@ -127,15 +116,8 @@ async fn no_secret_lies_readable_in_data_or_logs() {
     assert!(logs.len() > 100, "the logs were captured: {logs}");
     app.kill().await;
     let mut places = vec![("the logs".to_owned(), logs)];
-    places.extend(
-        files_under(folder.path())
-            .iter()
-            .map(|path| (path.display().to_string(), read(path))),
-    );
-    assert!(
-        places.iter().any(|(_, text)| text.contains("findable-entity")),
-        "the data is where we look"
-    );
+    places.extend(files_under(folder.path()).iter().map(|path| (path.display().to_string(), read(path))));
+    assert!(places.iter().any(|(_, text)| text.contains("findable-entity")), "the data is where we look");
     for (name, secret) in &secrets {
         for spelling in spellings(secret) {
             for (place, text) in &places {
@@ -155,11 +137,6 @@ fn a_secret_would_be_found_in_every_spelling() {
         "6266705f61745f612b7365637265742f776974683d7370656369616c73".to_owned(),
     ];
     for haystack in haystacks {
-        assert!(
-            spellings(secret)
-                .iter()
-                .any(|spelling| haystack.contains(spelling)),
-            "{haystack}"
-        );
+        assert!(spellings(secret).iter().any(|spelling| haystack.contains(spelling)), "{haystack}");
     }
 }

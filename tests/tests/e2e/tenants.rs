@@ -8,26 +8,18 @@ use serde_json::{Value, json};
 /// An integration with a key `tenant`, which is "ours" by default.
 async fn integration(app: &TestApp) -> String {
     let schema = json!([{"key": "tenant", "type": "string"}, {"key": "timeout", "type": "int"}]);
-    app.integration(
-        "Graph",
-        json!({"config_schema": schema, "defaults": {"tenant": "ours"}}),
-    )
-    .await
+    app.integration("Graph", json!({"config_schema": schema, "defaults": {"tenant": "ours"}})).await
 }
 
 /// A global connection of this name that mints at the URL of `tenant`.
 async fn by_tenant(app: &TestApp, provider: &TestProvider, name: &str) -> Connection {
     let body = json!({"name": name, "token_url": provider.url("/{tenant}/token")});
-    app.create_connection("global", with(provider.client_credentials(), body))
-        .await
+    app.create_connection("global", with(provider.client_credentials(), body)).await
 }
 
 /// The tenant whose token comes out for an organization.
 async fn tenant(app: &TestApp, provider: &TestProvider, name: &str, organization: &Organization) -> Value {
-    let path = format!(
-        "/connections/{name}/token?integration={name}&scope={}",
-        organization.id
-    );
+    let path = format!("/connections/{name}/token?integration={name}&scope={}", organization.id);
     let token = app.root().get(&path).await.expect(200);
     provider.me(&token["access_token"]).await["tenant"].clone()
 }
@@ -39,28 +31,15 @@ async fn an_integration_that_does_not_use_a_connection_fills_none_of_its_urls() 
     let acme = app.organization("Acme").await;
     let name = integration(&app).await;
     by_tenant(&app, &provider, &name).await;
-    let signed_in = app
-        .connection(&app.unique("Signed in"), "global", &provider, json!({}))
-        .await;
+    let signed_in = app.connection(&app.unique("Signed in"), "global", &provider, json!({})).await;
     let other = integration(&app).await;
-    app.map(
-        &other,
-        &acme,
-        json!({"entity_id": "1", "config": {"tenant": "theirs"}}),
-    )
-    .await;
+    app.map(&other, &acme, json!({"entity_id": "1", "config": {"tenant": "theirs"}})).await;
     let (root, user) = (app.root(), app.key(Role::User, &acme).await);
     let query = format!("integration={other}&scope={}", acme.id);
     for caller in [&root, &user] {
-        caller
-            .get(&format!("/connections/{name}/token?{query}"))
-            .await
-            .invalid(&["integration"]);
+        caller.get(&format!("/connections/{name}/token?{query}")).await.invalid(&["integration"]);
         let path = format!("/connections/{name}/refresh?{query}");
-        caller
-            .post(&path, json!({"generation": 1}))
-            .await
-            .invalid(&["integration"]);
+        caller.post(&path, json!({"generation": 1})).await.invalid(&["integration"]);
     }
     let path = format!("/connections/{}/authorize?{query}", signed_in.name);
     let for_acme = with(json!({}), json!({"organization_id": acme.id}));
@@ -79,17 +58,11 @@ async fn a_connection_of_ones_own_in_front_of_a_global_one_opens_no_way_to_its_u
     app.map(&name, &acme, json!({"entity_id": "1"})).await;
     let user = app.key(Role::User, &acme).await;
     let moving = json!({"entity_id": "1", "config": {"tenant": "theirs"}});
-    user.put(&acme.mapping(&name), moving.clone())
-        .await
-        .problem(403, "forbidden");
+    user.put(&acme.mapping(&name), moving.clone()).await.problem(403, "forbidden");
     let own = with(provider.authorization_code(), json!({"name": name}));
     user.post("/connections", own).await.expect(201);
-    user.put(&acme.mapping(&name), moving)
-        .await
-        .problem(403, "forbidden");
-    user.delete(&format!("/connections/{name}?force=true"))
-        .await
-        .expect(204);
+    user.put(&acme.mapping(&name), moving).await.problem(403, "forbidden");
+    user.delete(&format!("/connections/{name}?force=true")).await.expect(204);
     assert_eq!(tenant(&app, &provider, &name, &acme).await, "ours");
 }
 
@@ -120,22 +93,10 @@ async fn a_tenant_does_not_take_back_what_the_provider_wrote_into_a_global_url()
     let acme = app.organization("Acme").await;
     let name = integration(&app).await;
     by_tenant(&app, &provider, &name).await;
-    app.map(
-        &name,
-        &acme,
-        json!({"entity_id": "1", "config": {"tenant": "acme"}}),
-    )
-    .await;
+    app.map(&name, &acme, json!({"entity_id": "1", "config": {"tenant": "acme"}})).await;
     let user = app.key(Role::User, &acme).await;
-    for config in [
-        json!({}),
-        json!({"tenant": null}),
-        json!({"tenant": "ours"}),
-        json!({"timeout": 1}),
-    ] {
-        user.put(&acme.mapping(&name), json!({"config": config}))
-            .await
-            .problem(403, "forbidden");
+    for config in [json!({}), json!({"tenant": null}), json!({"tenant": "ours"}), json!({"timeout": 1})] {
+        user.put(&acme.mapping(&name), json!({"config": config})).await.problem(403, "forbidden");
     }
     assert_eq!(tenant(&app, &provider, &name, &acme).await, "acme");
 }
@@ -146,17 +107,12 @@ async fn a_connection_for_mapped_organizations_is_not_there_for_others() {
     let provider = TestProvider::start().await;
     let (acme, globex) = (app.organization("Acme").await, app.organization("Globex").await);
     let name = app.integration("Halo", json!({})).await;
-    let connection = app
-        .connection(&name, "global", &provider, json!({"available_to": "mapped"}))
-        .await;
+    let connection = app.connection(&name, "global", &provider, json!({"available_to": "mapped"})).await;
     app.connect_in_browser(&connection).await;
     app.map(&name, &acme, json!({"entity_id": "1"})).await;
     let asked =
         async |caller: &Api, query: &str| caller.get(&format!("/connections/{name}/token?{query}")).await;
-    let (mapped, unmapped) = (
-        app.key(Role::User, &acme).await,
-        app.key(Role::User, &globex).await,
-    );
+    let (mapped, unmapped) = (app.key(Role::User, &acme).await, app.key(Role::User, &globex).await);
     let with_integration = format!("integration={name}");
     for query in ["", with_integration.as_str()] {
         asked(&unmapped, query).await.problem(404, "not-found");
@@ -183,19 +139,12 @@ async fn a_mapping_counts_on_the_integration_that_uses_the_connection_only() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
     let acme = app.organization("Acme").await;
-    let name = app
-        .integration("Halo", json!({"connection": "Something Else"}))
-        .await;
-    let connection = app
-        .connection(&name, "global", &provider, json!({"available_to": "mapped"}))
-        .await;
+    let name = app.integration("Halo", json!({"connection": "Something Else"})).await;
+    let connection = app.connection(&name, "global", &provider, json!({"available_to": "mapped"})).await;
     app.connect_in_browser(&connection).await;
     app.map(&name, &acme, json!({"entity_id": "1"})).await;
     let workflow = app.key(Role::Workflow, &acme).await;
-    workflow
-        .get(&format!("/connections/{name}/token"))
-        .await
-        .problem(404, "not-found");
+    workflow.get(&format!("/connections/{name}/token")).await.problem(404, "not-found");
     let user = app.integration("User", json!({"connection": name})).await;
     app.map(&user, &acme, json!({"entity_id": "1"})).await;
     let path = format!("/connections/{name}/token?integration={user}");
@@ -208,13 +157,9 @@ async fn a_mapped_organization_need_not_name_the_integration_that_uses_the_conne
     let provider = TestProvider::start().await;
     let acme = app.organization("Acme").await;
     let mapped_only = json!({"available_to": "mapped"});
-    let connection = app
-        .connection(&app.unique("Halo"), "global", &provider, mapped_only)
-        .await;
+    let connection = app.connection(&app.unique("Halo"), "global", &provider, mapped_only).await;
     app.connect_in_browser(&connection).await;
-    let user = app
-        .integration("User", json!({"connection": connection.name}))
-        .await;
+    let user = app.integration("User", json!({"connection": connection.name})).await;
     app.map(&user, &acme, json!({"entity_id": "1"})).await;
     let workflow = app.key(Role::Workflow, &acme).await;
     let path = format!("/connections/{}/token", connection.name);
@@ -229,10 +174,7 @@ async fn a_tenants_failed_sign_in_leaves_no_word_on_the_global_connection() {
     let connection = app.connected(&provider).await;
     let user = app.key(Role::User, &acme).await;
     let path = format!("/connections/{}/authorize", connection.name);
-    let asked = user
-        .post(&path, json!({"organization_id": acme.id}))
-        .await
-        .expect(201);
+    let asked = user.post(&path, json!({"organization_id": acme.id})).await.expect(201);
     let mut browser = Browser::new();
     let address = confirm(&mut browser, asked["connect_url"].as_str().unwrap()).await;
     let callback = deny(&mut browser, &address).await;
@@ -263,10 +205,7 @@ async fn a_users_key_reads_no_global_client_secret_whatever_it_was_made_with() {
     for caller in [user, workflow] {
         let oauth = app.resolve(&caller, &name, &acme.id).await["oauth"].clone();
         assert!(oauth["access_token"].is_string(), "{oauth}");
-        assert!(
-            oauth["client_secret"].is_null() && oauth["refresh_token"].is_null(),
-            "{oauth}"
-        );
+        assert!(oauth["client_secret"].is_null() && oauth["refresh_token"].is_null(), "{oauth}");
     }
 }
 
@@ -280,8 +219,7 @@ async fn the_platforms_connections_are_edited_by_its_administrators_and_not_by_i
     let user = app.with_key(made["key"].as_str().unwrap());
     user.get(&connection.path("/token")).await.expect(200);
     for answer in [
-        user.patch(&connection.path(""), json!({"description": "x"}))
-            .await,
+        user.patch(&connection.path(""), json!({"description": "x"})).await,
         user.delete(&connection.path("")).await,
         user.get(&connection.path("")).await,
         user.post(&connection.path("/authorize"), json!({})).await,

@@ -48,11 +48,7 @@ struct Search<'a> {
 pub(crate) fn explore(model: &Model, properties: &[Property]) -> Report {
     let began = Instant::now();
     let (first, _) = State::first(model).ordered(model);
-    let mut search = Search {
-        model,
-        seen: HashMap::default(),
-        origins: vec![None],
-    };
+    let mut search = Search { model, seen: HashMap::default(), origins: vec![None] };
     search.seen.insert(first, 0);
     let mut queue = VecDeque::from([(first, 0_u32, 0_usize)]);
     // Backwards along the steps that are no trouble: whatever leads to an end without trouble.
@@ -69,10 +65,7 @@ pub(crate) fn explore(model: &Model, properties: &[Property]) -> Report {
         for (step, raw) in &found {
             steps += 1;
             if let Some(property) = violated(properties, model, &state, *step, raw) {
-                violation = Some(Violation {
-                    property,
-                    trace: search.trace(index, Some(*step)),
-                });
+                violation = Some(Violation { property, trace: search.trace(index, Some(*step)) });
                 break 'search;
             }
             let (next, _) = raw.ordered(model);
@@ -95,18 +88,10 @@ pub(crate) fn explore(model: &Model, properties: &[Property]) -> Report {
         && properties.contains(&Property::EveryoneIsServedOrTold)
         && let Some(stuck) = ways.first_without_end(search.origins.len())
     {
-        violation = Some(Violation {
-            property: Property::EveryoneIsServedOrTold,
-            trace: search.trace(stuck, None),
-        });
+        violation =
+            Some(Violation { property: Property::EveryoneIsServedOrTold, trace: search.trace(stuck, None) });
     }
-    Report {
-        states: search.origins.len(),
-        steps,
-        depth: deepest,
-        took: began.elapsed(),
-        violation,
-    }
+    Report { states: search.origins.len(), steps, depth: deepest, took: began.elapsed(), violation }
 }
 
 impl Search<'_> {
@@ -125,10 +110,8 @@ impl Search<'_> {
         let mut lines = Vec::new();
         for step in steps {
             state.next(self.model, &mut found);
-            let (_, next) = found
-                .iter()
-                .find(|(other, _)| *other == step)
-                .expect("a step that was taken before");
+            let (_, next) =
+                found.iter().find(|(other, _)| *other == step).expect("a step that was taken before");
             lines.push(story::sentence(step, &state, next, &names));
             let (ordered, order) = next.ordered(self.model);
             names = std::array::from_fn::<char, PROCESSES, _>(|place| names[usize::from(order[place])]);
@@ -156,15 +139,10 @@ impl Ways {
                 continue;
             }
             let from = self.steps.partition_point(|(target, _)| *target < state);
-            let sources = self.steps[from..]
-                .iter()
-                .take_while(|(target, _)| *target == state);
+            let sources = self.steps[from..].iter().take_while(|(target, _)| *target == state);
             open.extend(sources.map(|(_, source)| *source));
         }
-        reaches
-            .iter()
-            .position(|reaches| !reaches)
-            .map(|index| index as u32)
+        reaches.iter().position(|reaches| !reaches).map(|index| index as u32)
     }
 }
 

@@ -50,31 +50,16 @@ const AMONG_THEMSELVES: Bounds = Bounds {
 };
 
 /// Enough for what goes wrong without one of the rules.
-const FEW: Bounds = Bounds {
-    troubles: 2,
-    ..AMONG_THEMSELVES
-};
+const FEW: Bounds = Bounds { troubles: 2, ..AMONG_THEMSELVES };
 
 /// The same, and a sign-in and a disconnect at any step.
-const WITH_PEOPLE: Bounds = Bounds {
-    troubles: 1,
-    sign_ins: 1,
-    sign_in_deadlines: 1,
-    disconnects: 1,
-    ..AMONG_THEMSELVES
-};
+const WITH_PEOPLE: Bounds =
+    Bounds { troubles: 1, sign_ins: 1, sign_in_deadlines: 1, disconnects: 1, ..AMONG_THEMSELVES };
 
 /// Every run that the bounds allow keeps every promise.
 fn all_is_well(manners: Manners, bounds: Bounds) {
     let properties = &Property::ALL;
-    let report = explore(
-        &Model {
-            manners,
-            bounds,
-            left_out: &[],
-        },
-        properties,
-    );
+    let report = explore(&Model { manners, bounds, left_out: &[] }, properties);
     println!(
         "{manners:?}: {} states, {} steps, {} deep, {} properties, in {:.1?}",
         report.states,
@@ -84,29 +69,16 @@ fn all_is_well(manners: Manners, bounds: Bounds) {
         report.took
     );
     if let Some(violation) = report.violation {
-        panic!(
-            "{:?} is violated:\n{}",
-            violation.property,
-            violation.trace.join("\n")
-        );
+        panic!("{:?} is violated:\n{}", violation.property, violation.trace.join("\n"));
     }
 }
 
 /// Without the rule, the property does not hold.
 fn is_missed(rule: Rule, property: Property, bounds: Bounds) {
-    let model = Model {
-        manners: Manners::Strict,
-        bounds,
-        left_out: &[rule],
-    };
+    let model = Model { manners: Manners::Strict, bounds, left_out: &[rule] };
     let report = explore(&model, &[property]);
-    let violation = report
-        .violation
-        .unwrap_or_else(|| panic!("{property:?} holds without {rule:?}"));
-    println!(
-        "without {rule:?}, {property:?} is violated ({} states):",
-        report.states
-    );
+    let violation = report.violation.unwrap_or_else(|| panic!("{property:?} holds without {rule:?}"));
+    println!("without {rule:?}, {property:?} is violated ({} states):", report.states);
     println!("{}\n", violation.trace.join("\n"));
 }
 
@@ -127,26 +99,12 @@ fn no_grant_is_lost_at_a_provider_that_keeps_its_refresh_tokens() {
 
 #[test]
 fn no_sign_in_comes_at_a_bad_moment() {
-    all_is_well(
-        Manners::Strict,
-        Bounds {
-            troubles: 2,
-            disconnects: 0,
-            ..WITH_PEOPLE
-        },
-    );
+    all_is_well(Manners::Strict, Bounds { troubles: 2, disconnects: 0, ..WITH_PEOPLE });
 }
 
 #[test]
 fn no_disconnect_comes_at_a_bad_moment() {
-    all_is_well(
-        Manners::Strict,
-        Bounds {
-            troubles: 2,
-            sign_ins: 0,
-            ..WITH_PEOPLE
-        },
-    );
+    all_is_well(Manners::Strict, Bounds { troubles: 2, sign_ins: 0, ..WITH_PEOPLE });
 }
 
 #[test]
@@ -157,83 +115,33 @@ fn no_sign_in_and_disconnect_get_into_each_other_s_way() {
 #[test]
 #[ignore = "takes minutes: cargo test --release -p bifrost-tests --test refresh_model -- --ignored --nocapture"]
 fn nor_with_more_trouble_at_once() {
-    all_is_well(
-        Manners::Strict,
-        Bounds {
-            troubles: 5,
-            ..AMONG_THEMSELVES
-        },
-    );
-    all_is_well(
-        Manners::Graceful,
-        Bounds {
-            troubles: 5,
-            ..AMONG_THEMSELVES
-        },
-    );
-    all_is_well(
-        Manners::Strict,
-        Bounds {
-            troubles: 3,
-            ..WITH_PEOPLE
-        },
-    );
-    all_is_well(
-        Manners::Graceful,
-        Bounds {
-            troubles: 2,
-            ..WITH_PEOPLE
-        },
-    );
-    all_is_well(
-        Manners::Lasting,
-        Bounds {
-            troubles: 2,
-            ..WITH_PEOPLE
-        },
-    );
+    all_is_well(Manners::Strict, Bounds { troubles: 5, ..AMONG_THEMSELVES });
+    all_is_well(Manners::Graceful, Bounds { troubles: 5, ..AMONG_THEMSELVES });
+    all_is_well(Manners::Strict, Bounds { troubles: 3, ..WITH_PEOPLE });
+    all_is_well(Manners::Graceful, Bounds { troubles: 2, ..WITH_PEOPLE });
+    all_is_well(Manners::Lasting, Bounds { troubles: 2, ..WITH_PEOPLE });
 }
 
 #[test]
 fn without_a_condition_on_the_write_back_a_tombstone_or_a_newer_success_is_overwritten() {
-    is_missed(
-        Rule::WriteBackHasCondition,
-        Property::NothingNewerIsOverwritten,
-        WITH_PEOPLE,
-    );
-    is_missed(
-        Rule::WriteBackHasCondition,
-        Property::NothingNewerIsOverwritten,
-        FEW,
-    );
+    is_missed(Rule::WriteBackHasCondition, Property::NothingNewerIsOverwritten, WITH_PEOPLE);
+    is_missed(Rule::WriteBackHasCondition, Property::NothingNewerIsOverwritten, FEW);
 }
 
 #[test]
 fn without_the_re_read_under_the_lease_a_spent_token_is_presented_in_fair_weather() {
     is_missed(Rule::LeaseOnWhatWasSeen, Property::OneExchangePerGeneration, FEW);
-    is_missed(
-        Rule::LeaseOnWhatWasSeen,
-        Property::SpentTokensComeOnlyAfterTrouble,
-        FEW,
-    );
+    is_missed(Rule::LeaseOnWhatWasSeen, Property::SpentTokensComeOnlyAfterTrouble, FEW);
 }
 
 #[test]
 fn without_the_incarnation_a_disconnected_grant_comes_back_to_life() {
-    is_missed(
-        Rule::IncarnationIsMine,
-        Property::NothingNewerIsOverwritten,
-        WITH_PEOPLE,
-    );
+    is_missed(Rule::IncarnationIsMine, Property::NothingNewerIsOverwritten, WITH_PEOPLE);
 }
 
 #[test]
 fn without_an_incarnation_of_its_own_a_tombstone_comes_back_to_life() {
-    is_missed(
-        Rule::TombstoneIsNew,
-        Property::NothingNewerIsOverwritten,
-        WITH_PEOPLE,
-    );
+    is_missed(Rule::TombstoneIsNew, Property::NothingNewerIsOverwritten, WITH_PEOPLE);
 }
 
 #[test]
@@ -244,20 +152,12 @@ fn a_loser_that_exchanges_without_the_lease_presents_a_spent_token_in_fair_weath
 
 #[test]
 fn without_the_generation_a_loser_s_failure_marks_what_a_winner_has_just_refreshed() {
-    is_missed(
-        Rule::FailureOnGenerationSpent,
-        Property::NoLoserMarksASuccess,
-        FEW,
-    );
+    is_missed(Rule::FailureOnGenerationSpent, Property::NoLoserMarksASuccess, FEW);
 }
 
 #[test]
 fn without_the_lapsed_lease_as_a_journal_nobody_is_told_that_the_token_was_spent() {
-    is_missed(
-        Rule::LapsedLeaseIsJournal,
-        Property::HoldersKnowWhatMayBeSpent,
-        FEW,
-    );
+    is_missed(Rule::LapsedLeaseIsJournal, Property::HoldersKnowWhatMayBeSpent, FEW);
     is_missed(Rule::LapsedLeaseIsJournal, Property::ReauthorizeSaysWhy, FEW);
 }
 
@@ -273,68 +173,40 @@ fn a_write_back_that_is_not_tried_again_discards_what_the_provider_gave() {
 
 #[test]
 fn tokens_that_arrive_after_a_disconnect_live_on_unless_they_are_revoked() {
-    is_missed(
-        Rule::LateTokensAreRevoked,
-        Property::NothingLivesOnUnseen,
-        WITH_PEOPLE,
-    );
+    is_missed(Rule::LateTokensAreRevoked, Property::NothingLivesOnUnseen, WITH_PEOPLE);
 }
 
 #[test]
 fn a_sign_in_that_counts_from_one_again_takes_the_generation_back() {
-    is_missed(
-        Rule::SignInContinuesGeneration,
-        Property::GenerationNeverGoesBack,
-        WITH_PEOPLE,
-    );
+    is_missed(Rule::SignInContinuesGeneration, Property::GenerationNeverGoesBack, WITH_PEOPLE);
 }
 
 #[test]
 fn if_nobody_takes_over_a_lapsed_lease_everyone_waits_for_ever() {
-    is_missed(
-        Rule::LapsedLeaseIsTaken,
-        Property::EveryoneIsServedOrTold,
-        Bounds { troubles: 1, ..FEW },
-    );
+    is_missed(Rule::LapsedLeaseIsTaken, Property::EveryoneIsServedOrTold, Bounds { troubles: 1, ..FEW });
 }
 
 #[test]
 fn a_failure_noted_between_read_and_lease_is_overlooked() {
-    is_missed(
-        Rule::LeaseOnFailuresSeen,
-        Property::HoldersKnowWhatMayBeSpent,
-        FEW,
-    );
+    is_missed(Rule::LeaseOnFailuresSeen, Property::HoldersKnowWhatMayBeSpent, FEW);
     is_missed(Rule::LeaseOnFailuresSeen, Property::ReauthorizeSaysWhy, FEW);
 }
 
 #[test]
 fn a_failure_to_begin_erases_a_failure_noted_since_the_grant_was_seen() {
-    is_missed(
-        Rule::UnbegunOnFailuresSeen,
-        Property::HoldersKnowWhatMayBeSpent,
-        FEW,
-    );
+    is_missed(Rule::UnbegunOnFailuresSeen, Property::HoldersKnowWhatMayBeSpent, FEW);
     is_missed(Rule::UnbegunOnFailuresSeen, Property::ReauthorizeSaysWhy, FEW);
 }
 
 #[test]
 fn a_lease_given_back_unused_takes_the_lapsed_one_s_journal_along() {
-    is_missed(
-        Rule::ReleaseKeepsJournal,
-        Property::HoldersKnowWhatMayBeSpent,
-        FEW,
-    );
+    is_missed(Rule::ReleaseKeepsJournal, Property::HoldersKnowWhatMayBeSpent, FEW);
     is_missed(Rule::ReleaseKeepsJournal, Property::ReauthorizeSaysWhy, FEW);
 }
 
 #[test]
 fn a_5xx_from_a_gateway_hides_that_the_token_was_spent() {
-    is_missed(
-        Rule::ServerErrorMaySpend,
-        Property::HoldersKnowWhatMayBeSpent,
-        FEW,
-    );
+    is_missed(Rule::ServerErrorMaySpend, Property::HoldersKnowWhatMayBeSpent, FEW);
     is_missed(Rule::ServerErrorMaySpend, Property::ReauthorizeSaysWhy, FEW);
 }
 
@@ -350,9 +222,5 @@ fn a_holder_that_missed_the_answer_to_its_lease_waits_for_itself() {
 
 #[test]
 fn a_sign_in_out_of_time_that_does_not_look_revokes_what_it_has_stored() {
-    is_missed(
-        Rule::SignInRevokesOnlyUnstored,
-        Property::NothingStoredIsRevoked,
-        WITH_PEOPLE,
-    );
+    is_missed(Rule::SignInRevokesOnlyUnstored, Property::NothingStoredIsRevoked, WITH_PEOPLE);
 }

@@ -77,10 +77,7 @@ pub(crate) fn violated(
     step: Step,
     after: &State,
 ) -> Option<Property> {
-    properties
-        .iter()
-        .copied()
-        .find(|property| !property.holds(model, before, step, after))
+    properties.iter().copied().find(|property| !property.holds(model, before, step, after))
 }
 
 fn one_exchange(before: &State, step: Step) -> bool {
@@ -110,10 +107,7 @@ fn holders_know(before: &State, step: Step) -> bool {
     let Some(holder) = before.phase(process).holder() else {
         return true;
     };
-    let lease = before
-        .grant
-        .lease
-        .filter(|lease| lease.owner == holder.owner && !lease.lapsed);
+    let lease = before.grant.lease.filter(|lease| lease.owner == holder.owner && !lease.lapsed);
     !before.provider.is_spent(holder.token) || lease.is_none() || holder.maybe_spent
 }
 
@@ -134,9 +128,7 @@ fn ceases_to_store(before: &State, step: Step, after: &State) -> Option<(u8, boo
     };
     let storing = matches!(after.phase(process), Phase::Store(..) | Phase::StoreLate(..));
     let owner = before.phase(process).holder()?.owner;
-    let stored = [before, after]
-        .iter()
-        .any(|state| state.grant.access_token == Some(owner));
+    let stored = [before, after].iter().any(|state| state.grant.access_token == Some(owner));
     (!storing).then_some((process, stored))
 }
 
@@ -160,10 +152,8 @@ fn nothing_lives_on(model: &Model, before: &State, step: Step, after: &State) ->
     let Some((process, stored)) = ceases_to_store(before, step, after) else {
         return true;
     };
-    let gone = before
-        .phase(process)
-        .holder()
-        .is_some_and(|holder| holder.incarnation != before.grant.incarnation);
+    let gone =
+        before.phase(process).holder().is_some_and(|holder| holder.incarnation != before.grant.incarnation);
     stored || !gone || matches!(after.phase(process), Phase::Revoke(..))
 }
 

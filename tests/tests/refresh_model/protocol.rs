@@ -178,9 +178,7 @@ impl State {
             }
             Phase::Wait(seen) => {
                 if self.grant.differs_from(&seen) {
-                    add(Step::LooksAgain(process), &|s| {
-                        s.go(process, decide(s.grant, model))
-                    });
+                    add(Step::LooksAgain(process), &|s| s.go(process, decide(s.grant, model)));
                 }
                 if !model.has(Rule::LosersWait)
                     && let Some(token) = self.grant.refresh_token
@@ -419,21 +417,13 @@ impl State {
                 let grant = if unchanged { connected } else { self.grant };
                 add(Step::SignInWrites, &|s| {
                     s.grant = grant;
-                    s.sign_in = if unchanged {
-                        SignIn::Done
-                    } else {
-                        SignIn::Read(token)
-                    };
+                    s.sign_in = if unchanged { SignIn::Done } else { SignIn::Read(token) };
                 });
                 if self.left.failing_writes > 0 {
                     add(Step::SignInWritesUnawares, &|s| {
                         s.left.failing_writes -= 1;
                         s.grant = grant;
-                        s.sign_in = if unchanged {
-                            SignIn::ReadAgain(token)
-                        } else {
-                            SignIn::Read(token)
-                        };
+                        s.sign_in = if unchanged { SignIn::ReadAgain(token) } else { SignIn::Read(token) };
                     });
                 }
                 if self.left.sign_in_deadlines > 0 {
@@ -499,10 +489,7 @@ impl State {
         if let Some(lease) = self.grant.lease.filter(|lease| !lease.lapsed) {
             let lives = self.holder_lives(&lease);
             let lapse = |s: &mut Self| {
-                s.grant.lease = Some(Lease {
-                    lapsed: true,
-                    ..lease
-                });
+                s.grant.lease = Some(Lease { lapsed: true, ..lease });
                 s.troubled = true;
             };
             if !lives {
@@ -566,11 +553,7 @@ impl State {
         };
         let failures = !model.has(Rule::LeaseOnFailuresSeen) || now.failures == seen.failures;
         if as_seen && failures {
-            self.grant.lease = Some(Lease {
-                owner,
-                until: 0,
-                lapsed: false,
-            });
+            self.grant.lease = Some(Lease { owner, until: 0, lapsed: false });
             return (self.grant, Some(holder));
         }
         let own = model.has(Rule::OwnLeaseIsKnown) && now.is_owned_by(owner);
@@ -586,11 +569,7 @@ impl State {
     fn try_store(&mut self, holder: &Holder, token: Token, model: &Model) -> bool {
         let may = self.is_mine(holder, model) || !model.has(Rule::WriteBackHasCondition);
         if may {
-            self.store(
-                holder,
-                token,
-                holder.contested && model.has(Rule::SuccessKeepsDoubt),
-            );
+            self.store(holder, token, holder.contested && model.has(Rule::SuccessKeepsDoubt));
             self.grant.lease = None;
         }
         may
@@ -633,11 +612,7 @@ impl State {
             Failure::Transient => model.has(Rule::ServerErrorMaySpend),
         };
         self.grant = Grant {
-            status: if terminal {
-                Status::Reauthorize
-            } else {
-                Status::Failing
-            },
+            status: if terminal { Status::Reauthorize } else { Status::Failing },
             pausing: !terminal,
             maybe_spent: holder.maybe_spent || may_have_spent,
             failures: self.grant.failures + 1,
@@ -666,11 +641,7 @@ impl State {
     /// `release_lease`; with the journal it is made to lapse instead.
     fn release(&mut self, owner: Owner, journal: bool) {
         if let Some(lease) = self.grant.lease.filter(|lease| lease.owner == owner) {
-            self.grant.lease = journal.then_some(Lease {
-                until: lease.until + 1,
-                lapsed: true,
-                ..lease
-            });
+            self.grant.lease = journal.then_some(Lease { until: lease.until + 1, lapsed: true, ..lease });
         }
     }
 }

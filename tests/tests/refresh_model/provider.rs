@@ -58,9 +58,7 @@ pub(crate) enum Answer {
 impl Provider {
     pub(crate) fn new() -> Self {
         let family = |standing| Family { standing, newest: 0 };
-        Self {
-            families: [family(Standing::Good), family(Standing::Unborn)],
-        }
+        Self { families: [family(Standing::Good), family(Standing::Unborn)] }
     }
 
     pub(crate) fn sign_in(&mut self) -> Token {
@@ -91,10 +89,7 @@ impl Provider {
             family.standing = Standing::EndedByReuse;
             return Answer::InvalidGrant;
         }
-        Answer::Tokens(Token {
-            family: token.family,
-            index: family.newest,
-        })
+        Answer::Tokens(Token { family: token.family, index: family.newest })
     }
 
     /// The worst that RFC 7009 allows us to hope for: a spent token that is revoked takes nothing else with it.

@@ -176,8 +176,7 @@ impl Grant {
     }
 
     fn is_owned_by_process(&self, process: usize) -> bool {
-        self.lease
-            .is_some_and(|lease| usize::from(lease.owner.process) == process)
+        self.lease.is_some_and(|lease| usize::from(lease.owner.process) == process)
     }
 
     pub(crate) fn is_leased(&self) -> bool {
@@ -190,20 +189,12 @@ impl Grant {
 
     /// The grant without what nobody looks at any more once it was decided to take the lease.
     pub(crate) fn for_lease(self) -> Self {
-        Self {
-            status: Status::Active,
-            access_token: None,
-            ..self
-        }
+        Self { status: Status::Active, access_token: None, ..self }
     }
 
     /// The grant without what nobody looks at while waiting.
     pub(crate) fn for_waiting(self) -> Self {
-        Self {
-            refresh_token: None,
-            maybe_spent: false,
-            ..self.for_lease()
-        }
+        Self { refresh_token: None, maybe_spent: false, ..self.for_lease() }
     }
 
     /// `differs`.
@@ -263,10 +254,7 @@ impl Phase {
 impl State {
     /// A connected grant whose token is due, and nobody at it yet.
     pub(crate) fn first(model: &Model) -> Self {
-        let idle = Process {
-            phase: Phase::Idle,
-            attempts: 0,
-        };
+        let idle = Process { phase: Phase::Idle, attempts: 0 };
         Self {
             grant: Grant {
                 incarnation: FIRST,
@@ -351,20 +339,8 @@ impl State {
     /// Drops what can make no difference any more, so that states which differ only in it are one.
     fn forget(&mut self, model: &Model) {
         if self.left.troubles == 0 {
-            let Bounds {
-                expiries,
-                sign_ins,
-                disconnects,
-                restarts,
-                ..
-            } = self.left;
-            self.left = Bounds {
-                expiries,
-                sign_ins,
-                disconnects,
-                restarts,
-                ..Bounds::default()
-            };
+            let Bounds { expiries, sign_ins, disconnects, restarts, .. } = self.left;
+            self.left = Bounds { expiries, sign_ins, disconnects, restarts, ..Bounds::default() };
         }
         for orphan in &mut self.orphans {
             // The provider says no, and does nothing.
@@ -401,9 +377,7 @@ impl State {
                 _ => {}
             }
             let storing = matches!(process.phase, Phase::Store(..) | Phase::StoreLate(..));
-            let wrote = now
-                .access_token
-                .is_some_and(|owner| usize::from(owner.process) == index);
+            let wrote = now.access_token.is_some_and(|owner| usize::from(owner.process) == index);
             if wrote && !storing {
                 self.grant.access_token = None;
             }

@@ -10,11 +10,7 @@ pub(crate) type Names = [char; PROCESSES];
 
 /// One step of a run: what happened, and what the grant is like afterwards.
 pub(crate) fn sentence(step: Step, before: &State, after: &State, names: &Names) -> String {
-    format!(
-        "{:<78} | {}",
-        deed(step, before, after, names),
-        item(&after.grant, names)
-    )
+    format!("{:<78} | {}", deed(step, before, after, names), item(&after.grant, names))
 }
 
 fn deed(step: Step, before: &State, after: &State, names: &Names) -> String {
@@ -24,18 +20,11 @@ fn deed(step: Step, before: &State, after: &State, names: &Names) -> String {
     match step {
         Starts(p) => format!("{} reads the grant, and {}", name(p), then(p)),
         TakesLease(p) => format!("{} writes its lease, and {}", name(p), then(p)),
-        TakesLeaseUnawares(p) => format!(
-            "{} writes its lease, but the answer to the write is lost",
-            name(p)
-        ),
-        LeasesAndEnds(p) => format!(
-            "{} writes its lease, gets no answer to the write, and ends with 503",
-            name(p)
-        ),
-        ExchangesUnleased(p) => format!(
-            "{} has waited long enough, and goes on without the lease",
-            name(p)
-        ),
+        TakesLeaseUnawares(p) => format!("{} writes its lease, but the answer to the write is lost", name(p)),
+        LeasesAndEnds(p) => {
+            format!("{} writes its lease, gets no answer to the write, and ends with 503", name(p))
+        }
+        ExchangesUnleased(p) => format!("{} has waited long enough, and goes on without the lease", name(p)),
         LooksAgain(p) => format!("{} sees a change, reads the grant, and {}", name(p), then(p)),
         Sends(p) => {
             let token = before.phase(p).holder().map(|holder| holder.token.to_string());
@@ -56,34 +45,18 @@ fn deed(step: Step, before: &State, after: &State, names: &Names) -> String {
             }
             _ => {
                 let ended = after.provider.families.iter().zip(before.provider.families);
-                let reuse = ended
-                    .into_iter()
-                    .any(|(now, before)| now.standing != before.standing);
-                let why = if reuse {
-                    ", spent before: it ends the family"
-                } else {
-                    ""
-                };
+                let reuse = ended.into_iter().any(|(now, before)| now.standing != before.standing);
+                let why = if reuse { ", spent before: it ends the family" } else { "" };
                 format!("the provider refuses {}'s token{why}", name(p))
             }
         },
-        ProviderFails(p) => format!(
-            "the provider answers {} with a 5xx, and has done nothing",
-            name(p)
-        ),
-        GatewayFails(p) => format!(
-            "the provider takes {}'s token; its gateway answers with a 5xx",
-            name(p)
-        ),
+        ProviderFails(p) => format!("the provider answers {} with a 5xx, and has done nothing", name(p)),
+        GatewayFails(p) => format!("the provider takes {}'s token; its gateway answers with a 5xx", name(p)),
         ProviderLooksAtOrphan(token) => {
             let ended = before.provider.is_spent(token) && !after.provider.is_good(token);
             let reuse = ended
                 && after.provider.families[usize::from(token.family)].standing == Standing::EndedByReuse;
-            let how = if reuse {
-                ", spent before: it ends the family"
-            } else {
-                ""
-            };
+            let how = if reuse { ", spent before: it ends the family" } else { "" };
             format!("the provider comes to a request that nobody listens for, with {token}{how}")
         }
         Listens(p) => format!("{} gets the answer, and {}", name(p), then(p)),
@@ -91,28 +64,19 @@ fn deed(step: Step, before: &State, after: &State, names: &Names) -> String {
         Stores(p) => format!("{} writes its tokens under its lease, and {}", name(p), then(p)),
         FailsToStore(p) => format!("{} fails to write its tokens, and gives up", name(p)),
         StoresUnawares(p) | StoresLateUnawares(p) => {
-            format!(
-                "{} writes its tokens, but the answer to the write is lost",
-                name(p)
-            )
+            format!("{} writes its tokens, but the answer to the write is lost", name(p))
         }
-        StoresLate(p) => format!(
-            "{} writes its tokens for want of a newer generation, and {}",
-            name(p),
-            then(p)
-        ),
+        StoresLate(p) => {
+            format!("{} writes its tokens for want of a newer generation, and {}", name(p), then(p))
+        }
         FailsToStoreLate(p) => format!("{} fails to write its tokens, and tries again", name(p)),
         Revokes(p) => format!("{} revokes what it got, and {}", name(p), then(p)),
         Notes(p) => format!("{} notes the failure, if nothing moved, and {}", name(p), then(p)),
-        NotesUnawares(p) => format!(
-            "{} notes the failure, but the answer to the write is lost",
-            name(p)
-        ),
+        NotesUnawares(p) => format!("{} notes the failure, but the answer to the write is lost", name(p)),
         FailsToNote(p) => format!("{} fails to note the failure, and ends with 503", name(p)),
-        NotesAndEnds(p) => format!(
-            "{} notes the failure, gets no answer to the write, and ends with 503",
-            name(p)
-        ),
+        NotesAndEnds(p) => {
+            format!("{} notes the failure, gets no answer to the write, and ends with 503", name(p))
+        }
         Crashes(p) => format!("{} crashes", name(p)),
         LeaseLapses => "the lease lapses while its holder is at work".to_owned(),
         AbandonedLeaseLapses => "the lease lapses; nobody holds it any more".to_owned(),
@@ -152,10 +116,7 @@ fn intention(phase: &Phase) -> &'static str {
 
 fn item(grant: &Grant, names: &Names) -> String {
     let name = |owner: Owner| names[usize::from(owner.process)];
-    let mut text = format!(
-        "incarnation {} generation {}",
-        grant.incarnation, grant.generation
-    );
+    let mut text = format!("incarnation {} generation {}", grant.incarnation, grant.generation);
     let status = match grant.status {
         Status::Active => " active",
         Status::Failing => " failing",
@@ -171,11 +132,7 @@ fn item(grant: &Grant, names: &Names) -> String {
     }
     if let Some(lease) = grant.lease {
         let lapsed = if lease.lapsed { "lapsed " } else { "" };
-        text.push_str(&format!(
-            " {lapsed}lease {}{}",
-            name(lease.owner),
-            lease.owner.attempt + 1
-        ));
+        text.push_str(&format!(" {lapsed}lease {}{}", name(lease.owner), lease.owner.attempt + 1));
     }
     text
 }

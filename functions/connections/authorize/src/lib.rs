@@ -12,15 +12,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let caller = request.caller()?;
     let (name, integration) = (request.name("connection")?, request.integration()?);
     let (scope, body) = (request.query("scope"), request.json()?);
-    let link = bifrost
-        .authorize(
-            caller,
-            scope,
-            &name,
-            integration.as_ref(),
-            body,
-            request.public_url(),
-        )
-        .await?;
+    let link =
+        bifrost.authorize(caller, scope, &name, integration.as_ref(), body, request.public_url()).await?;
     answer::created(&link)
 }

@@ -11,8 +11,6 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let (caller, scope) = (request.caller()?, request.scope()?);
     caller.require(Verb::Edit, scope)?;
-    let connection = bifrost
-        .create_connection(caller, scope, request.json()?, request.public_url())
-        .await?;
+    let connection = bifrost.create_connection(caller, scope, request.json()?, request.public_url()).await?;
     answer::with_etag(answer::created(&connection), connection.revision)
 }

@@ -12,8 +12,6 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let scope = request.scope()?;
     request.caller()?.require(Verb::Edit, scope)?;
     let (name, if_match) = (request.name("connection")?, request.if_match()?);
-    bifrost
-        .delete_connection(scope, &name, if_match, request.flag("force")?)
-        .await?;
+    bifrost.delete_connection(scope, &name, if_match, request.flag("force")?).await?;
     Ok(answer::no_content())
 }

@@ -11,8 +11,6 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let name = request.name("connection")?;
     let (scope, organization) = (request.query("scope"), request.query_organization()?);
-    let disconnected = bifrost
-        .disconnect(request.caller()?, scope, &name, organization)
-        .await?;
+    let disconnected = bifrost.disconnect(request.caller()?, scope, &name, organization).await?;
     answer::ok(&disconnected)
 }

@@ -12,8 +12,6 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let (caller, scope) = (request.caller()?, request.scope()?);
     caller.require(Verb::Edit, scope)?;
     let name = request.name("connection")?;
-    let connection = bifrost
-        .show_connection(scope, &name, request.public_url())
-        .await?;
+    let connection = bifrost.show_connection(scope, &name, request.public_url()).await?;
     answer::with_etag(answer::ok(&connection), connection.revision)
 }

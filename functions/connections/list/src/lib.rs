@@ -12,9 +12,5 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let (caller, scope) = (request.caller()?, request.scope()?);
     caller.require(Verb::Edit, scope)?;
     let (limit, cursor) = request.page()?;
-    answer::page(
-        bifrost
-            .connections(scope, limit, cursor, request.public_url())
-            .await?,
-    )
+    answer::page(bifrost.connections(scope, limit, cursor, request.public_url()).await?)
 }

@@ -11,13 +11,7 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let (caller, scope) = (request.caller()?, request.scope()?);
     let (connection, integration) = (request.name("connection")?, request.integration()?);
-    let query = TokenQuery {
-        connection: &connection,
-        scope,
-        integration: integration.as_ref(),
-    };
-    let token = bifrost
-        .refresh(caller, &query, request.json()?, request.deadline())
-        .await?;
+    let query = TokenQuery { connection: &connection, scope, integration: integration.as_ref() };
+    let token = bifrost.refresh(caller, &query, request.json()?, request.deadline()).await?;
     answer::ok(&token)
 }

@@ -12,10 +12,6 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let scope = request.scope()?;
     let (connection, integration) = (request.name("connection")?, request.integration()?);
     let min_ttl = request.query_number("min_ttl")?.map(Duration::from_secs);
-    let query = TokenQuery {
-        connection: &connection,
-        scope,
-        integration: integration.as_ref(),
-    };
+    let query = TokenQuery { connection: &connection, scope, integration: integration.as_ref() };
     answer::ok(&bifrost.token(&query, min_ttl, request.deadline()).await?)
 }

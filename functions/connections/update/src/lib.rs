@@ -14,8 +14,6 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let (name, if_match) = (request.name("connection")?, request.if_match()?);
     let public_url = request.public_url();
     let patch = request.json()?;
-    let connection = bifrost
-        .update_connection(caller, scope, &name, &patch, if_match, public_url)
-        .await?;
+    let connection = bifrost.update_connection(caller, scope, &name, &patch, if_match, public_url).await?;
     answer::with_etag(answer::ok(&connection), connection.revision)
 }

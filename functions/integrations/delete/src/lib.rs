@@ -11,8 +11,6 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     request.caller()?.require_admin()?;
     let (name, if_match) = (request.name("integration")?, request.if_match()?);
-    bifrost
-        .delete_integration(&name, if_match, request.deadline())
-        .await?;
+    bifrost.delete_integration(&name, if_match, request.deadline()).await?;
     Ok(answer::no_content())
 }

@@ -11,8 +11,6 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let scope = request.scope()?;
     let name = request.name("integration")?;
-    let resolved = bifrost
-        .resolve(request.caller()?, scope, &name, request.deadline())
-        .await?;
+    let resolved = bifrost.resolve(request.caller()?, scope, &name, request.deadline()).await?;
     answer::ok(&resolved)
 }

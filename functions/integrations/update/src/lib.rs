@@ -10,13 +10,7 @@ use bifrost::{
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     request.caller()?.require_admin()?;
-    let (name, if_match, force) = (
-        request.name("integration")?,
-        request.if_match()?,
-        request.flag("force")?,
-    );
-    let integration = bifrost
-        .update_integration(&name, &request.json()?, if_match, force)
-        .await?;
+    let (name, if_match, force) = (request.name("integration")?, request.if_match()?, request.flag("force")?);
+    let integration = bifrost.update_integration(&name, &request.json()?, if_match, force).await?;
     answer::with_etag(answer::ok(&integration), integration.revision)
 }

@@ -9,8 +9,6 @@ use bifrost::{
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    bifrost
-        .revoke_api_key(request.caller()?, request.api_key()?)
-        .await?;
+    bifrost.revoke_api_key(request.caller()?, request.api_key()?).await?;
     Ok(answer::no_content())
 }

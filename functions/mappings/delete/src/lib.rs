@@ -11,8 +11,6 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let caller = request.caller()?;
     let (name, organization) = (request.name("integration")?, request.organization()?);
-    bifrost
-        .delete_mapping(caller, &name, organization, request.if_match()?)
-        .await?;
+    bifrost.delete_mapping(caller, &name, organization, request.if_match()?).await?;
     Ok(answer::no_content())
 }

@@ -12,8 +12,6 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let caller = request.caller()?;
     caller.require_admin()?;
     let name = request.name("integration")?;
-    let imported = bifrost
-        .import_mappings(caller, &name, request.json()?, request.deadline())
-        .await?;
+    let imported = bifrost.import_mappings(caller, &name, request.json()?, request.deadline()).await?;
     answer::ok(&imported)
 }

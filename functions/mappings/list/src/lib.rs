@@ -12,9 +12,5 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let caller = request.caller()?;
     let name = request.name("integration")?;
     let (limit, cursor) = request.page()?;
-    answer::page(
-        bifrost
-            .mappings(caller, &name, request.query("entity_id"), limit, cursor)
-            .await?,
-    )
+    answer::page(bifrost.mappings(caller, &name, request.query("entity_id"), limit, cursor).await?)
 }

@@ -11,10 +11,7 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let caller = request.caller()?;
     let (name, organization) = (request.name("integration")?, request.organization()?);
-    match bifrost
-        .put_mapping(caller, &name, organization, request.json()?, request.if_match()?)
-        .await?
-    {
+    match bifrost.put_mapping(caller, &name, organization, request.json()?, request.if_match()?).await? {
         Put::Created(mapping) => answer::with_etag(answer::created(&mapping), mapping.revision),
         Put::Replaced(mapping) => answer::with_etag(answer::ok(&mapping), mapping.revision),
     }

@@ -10,8 +10,6 @@ use bifrost::{
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     request.caller()?.require_admin()?;
-    bifrost
-        .delete_organization(request.organization_itself()?, request.deadline())
-        .await?;
+    bifrost.delete_organization(request.organization_itself()?, request.deadline()).await?;
     Ok(answer::no_content())
 }

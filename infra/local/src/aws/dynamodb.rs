@@ -52,9 +52,7 @@ impl DynamoDb {
             see_to(table, &database)?;
         }
         let failed = |error: std::io::Error| TableError::Engine(error.to_string());
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .map_err(failed)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         let inner = format!("http://{}/", listener.local_addr().map_err(failed)?);
         let inner = inner.parse().map_err(|_| TableError::Engine(inner))?;
         let served = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
@@ -98,9 +96,7 @@ async fn sweep(database: Database) {
 
 /// Makes the table when it is new; otherwise checks that it is still the one that the template describes.
 fn see_to(table: &Table, database: &Database) -> Result<(), TableError> {
-    let described = call(json!({"TableName": table.name}), |request| {
-        database.describe_table(request)
-    });
+    let described = call(json!({"TableName": table.name}), |request| database.describe_table(request));
     match described {
         Ok(stored) => compare(table, &stored["Table"])?,
         Err(_) => {
@@ -110,15 +106,9 @@ fn see_to(table: &Table, database: &Database) -> Result<(), TableError> {
     let Some(attribute) = &table.time_to_live else {
         return Ok(());
     };
-    let current = call(json!({"TableName": table.name}), |request| {
-        database.describe_time_to_live(request)
-    })
-    .map_err(TableError::Engine)?;
-    if current
-        .pointer("/TimeToLiveDescription/AttributeName")
-        .and_then(Value::as_str)
-        != Some(attribute)
-    {
+    let current = call(json!({"TableName": table.name}), |request| database.describe_time_to_live(request))
+        .map_err(TableError::Engine)?;
+    if current.pointer("/TimeToLiveDescription/AttributeName").and_then(Value::as_str) != Some(attribute) {
         let specification = json!({"AttributeName": attribute, "Enabled": true});
         let request = json!({"TableName": table.name, "TimeToLiveSpecification": specification});
         call(request, |request| database.update_time_to_live(request)).map_err(TableError::Engine)?;
@@ -154,10 +144,7 @@ fn definition(table: &Table) -> Value {
 }
 
 fn compare(table: &Table, stored: &Value) -> Result<(), TableError> {
-    let changed = |what| TableError::Changed {
-        table: table.name.clone(),
-        what,
-    };
+    let changed = |what| TableError::Changed { table: table.name.clone(), what };
     if stored["KeySchema"] != key_schema(&table.key) {
         return Err(changed("keys"));
     }
@@ -193,9 +180,7 @@ fn attributes(table: &Table) -> Value {
 }
 
 fn key_schema(key: &[(String, String)]) -> Value {
-    key.iter()
-        .map(|(name, kind)| json!({"AttributeName": name, "KeyType": kind}))
-        .collect()
+    key.iter().map(|(name, kind)| json!({"AttributeName": name, "KeyType": kind})).collect()
 }
 
 fn index(index: &Index) -> Value {
@@ -215,10 +200,7 @@ mod tests {
         let database = Database::memory().unwrap();
         let template = crate::template::fixture();
         for _ in 0..2 {
-            template
-                .tables
-                .iter()
-                .for_each(|table| see_to(table, &database).unwrap());
+            template.tables.iter().for_each(|table| see_to(table, &database).unwrap());
         }
     }
 
@@ -228,10 +210,7 @@ mod tests {
         let mut table = crate::template::fixture().tables.remove(0);
         see_to(&table, &database).unwrap();
         table.key[1].0 = "other".to_owned();
-        assert!(matches!(
-            see_to(&table, &database),
-            Err(TableError::Changed { what: "keys", .. })
-        ));
+        assert!(matches!(see_to(&table, &database), Err(TableError::Changed { what: "keys", .. })));
     }
 
     #[test]
@@ -240,9 +219,6 @@ mod tests {
         let mut table = crate::template::fixture().tables.remove(0);
         see_to(&table, &database).unwrap();
         table.indexes[0].projection = "ALL".to_owned();
-        assert!(matches!(
-            see_to(&table, &database),
-            Err(TableError::Changed { what: "indexes", .. })
-        ));
+        assert!(matches!(see_to(&table, &database), Err(TableError::Changed { what: "indexes", .. })));
     }
 }

@@ -35,26 +35,17 @@ pub type Hook = Arc<dyn Fn(&Call<'_>) -> Option<Fault> + Send + Sync>;
 impl Fault {
     /// Something went wrong inside AWS; the SDK tries again.
     pub fn internal() -> Self {
-        Self::Refuse {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            kind: "InternalServerError".to_owned(),
-        }
+        Self::Refuse { status: StatusCode::INTERNAL_SERVER_ERROR, kind: "InternalServerError".to_owned() }
     }
 
     /// Too many calls; the SDK tries again, more slowly.
     pub fn throttled() -> Self {
-        Self::Refuse {
-            status: StatusCode::BAD_REQUEST,
-            kind: "ThrottlingException".to_owned(),
-        }
+        Self::Refuse { status: StatusCode::BAD_REQUEST, kind: "ThrottlingException".to_owned() }
     }
 
     /// DynamoDB's word for one table that gets more than it was made for.
     pub fn throughput_exceeded() -> Self {
         let kind = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException";
-        Self::Refuse {
-            status: StatusCode::BAD_REQUEST,
-            kind: kind.to_owned(),
-        }
+        Self::Refuse { status: StatusCode::BAD_REQUEST, kind: kind.to_owned() }
     }
 }

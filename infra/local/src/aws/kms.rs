@@ -33,23 +33,16 @@ impl Kms {
         let before = materials.len();
         let mut keys = Vec::new();
         for key in &template.keys {
-            let material = materials
-                .entry(key.id.clone())
-                .or_insert_with(|| STANDARD.encode(random::<32>()));
-            let unbound = STANDARD
-                .decode(material)
-                .ok()
-                .and_then(|bytes| UnboundKey::new(&AES_256_GCM, &bytes).ok());
+            let material = materials.entry(key.id.clone()).or_insert_with(|| STANDARD.encode(random::<32>()));
+            let unbound =
+                STANDARD.decode(material).ok().and_then(|bytes| UnboundKey::new(&AES_256_GCM, &bytes).ok());
             let usable = unbound.ok_or_else(|| folder.damaged(FILE, "a key in it is not 32 bytes"))?;
             keys.push((key.clone(), LessSafeKey::new(usable)));
         }
         if materials.len() > before {
             folder.write(FILE, &materials)?;
         }
-        Ok(Self {
-            keys,
-            aliases: template.aliases.clone(),
-        })
+        Ok(Self { keys, aliases: template.aliases.clone() })
     }
 
     pub(crate) fn perform(&self, operation: &str, request: &Value) -> Result<Value, Refusal> {
@@ -82,16 +75,11 @@ impl Kms {
             (Some("AES_128"), None) => 16,
             (None, Some(length @ 1..=1024)) => length,
             _ => {
-                return Err(Refusal::new(
-                    "ValidationException",
-                    "give either KeySpec or NumberOfBytes",
-                ));
+                return Err(Refusal::new("ValidationException", "give either KeySpec or NumberOfBytes"));
             }
         };
-        let plain: Vec<u8> = random::<1024>()
-            .into_iter()
-            .take(usize::try_from(length).unwrap_or(32))
-            .collect();
+        let plain: Vec<u8> =
+            random::<1024>().into_iter().take(usize::try_from(length).unwrap_or(32)).collect();
         let sealed = seal(key, material, &plain, &context(request)?)?;
         let mut answer = json!({"CiphertextBlob": STANDARD.encode(sealed), "KeyId": key.arn});
         if with_plaintext {
@@ -102,16 +90,11 @@ impl Kms {
 
     fn decrypt(&self, request: &Value) -> Result<Value, Refusal> {
         let sealed = bytes(request, "CiphertextBlob")?;
-        let (id, sealed) = sealed
-            .split_at_checked(KEY_ID_LENGTH)
-            .ok_or_else(invalid_ciphertext)?;
+        let (id, sealed) = sealed.split_at_checked(KEY_ID_LENGTH).ok_or_else(invalid_ciphertext)?;
         let found = self.keys.iter().find(|(key, _)| key.id.as_bytes() == id);
         let (key, material) = found.ok_or_else(invalid_ciphertext)?;
         if !request["KeyId"].is_null() && self.key(request)?.0.id != key.id {
-            return Err(Refusal::new(
-                "IncorrectKeyException",
-                "the ciphertext belongs to another key",
-            ));
+            return Err(Refusal::new("IncorrectKeyException", "the ciphertext belongs to another key"));
         }
         let plain = open(material, sealed, &context(request)?).ok_or_else(invalid_ciphertext)?;
         Ok(json!({"Plaintext": STANDARD.encode(plain), "KeyId": key.arn, "EncryptionAlgorithm": ALGORITHM}))
@@ -120,19 +103,13 @@ impl Kms {
     /// A key by its id, its ARN, its alias or its alias's ARN.
     fn key(&self, request: &Value) -> Result<&(Key, LessSafeKey), Refusal> {
         let given = request["KeyId"].as_str().unwrap_or_default();
-        let alias = given
-            .rsplit_once(":alias/")
-            .map_or(given.to_owned(), |(_, name)| format!("alias/{name}"));
+        let alias =
+            given.rsplit_once(":alias/").map_or(given.to_owned(), |(_, name)| format!("alias/{name}"));
         let wanted = self.aliases.get(&alias).map_or(given, String::as_str);
         self.keys
             .iter()
             .find(|(key, _)| key.id == wanted || key.arn == wanted)
-            .ok_or_else(|| {
-                Refusal::new(
-                    "NotFoundException",
-                    format!("the template makes no key {given:?}"),
-                )
-            })
+            .ok_or_else(|| Refusal::new("NotFoundException", format!("the template makes no key {given:?}")))
     }
 }
 
@@ -142,11 +119,7 @@ fn seal(key: &Key, material: &LessSafeKey, plain: &[u8], context: &Context) -> R
     let nonce = random::<NONCE_LEN>();
     let mut sealed = plain.to_vec();
     material
-        .seal_in_place_append_tag(
-            Nonce::assume_unique_for_key(nonce),
-            associated_data(context),
-            &mut sealed,
-        )
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), associated_data(context), &mut sealed)
         .map_err(|_| Refusal::new("KMSInternalException", "could not be sealed"))?;
     Ok([key.id.as_bytes(), &nonce, &sealed].concat())
 }
@@ -155,10 +128,7 @@ fn open(material: &LessSafeKey, sealed: &[u8], context: &Context) -> Option<Vec<
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
     let mut sealed = sealed.to_vec();
     let nonce = Nonce::assume_unique_for_key(*nonce);
-    material
-        .open_in_place(nonce, associated_data(context), &mut sealed)
-        .ok()
-        .map(|plain| plain.to_vec())
+    material.open_in_place(nonce, associated_data(context), &mut sealed).ok().map(|plain| plain.to_vec())
 }
 
 /// In the order of its names, so that the order in a request does not matter.
@@ -175,9 +145,7 @@ fn context(request: &Value) -> Result<Context, Refusal> {
 }
 
 fn bytes(request: &Value, field: &str) -> Result<Vec<u8>, Refusal> {
-    let decoded = request[field]
-        .as_str()
-        .and_then(|text| STANDARD.decode(text).ok());
+    let decoded = request[field].as_str().and_then(|text| STANDARD.decode(text).ok());
     decoded.ok_or_else(|| Refusal::new("SerializationException", format!("{field} is not base64")))
 }
 
@@ -210,27 +178,20 @@ mod tests {
                 &json!({"CiphertextBlob": made["CiphertextBlob"], "EncryptionContext": context}),
             )
         };
-        assert_eq!(
-            decrypt(json!({"key": "1", "scope": "a"})).unwrap()["Plaintext"],
-            made["Plaintext"]
-        );
+        assert_eq!(decrypt(json!({"key": "1", "scope": "a"})).unwrap()["Plaintext"], made["Plaintext"]);
         assert_eq!(
             decrypt(json!({"key": "1", "scope": "b"})).unwrap_err().kind,
             "InvalidCiphertextException"
         );
-        assert_eq!(
-            decrypt(Value::Null).unwrap_err().kind,
-            "InvalidCiphertextException"
-        );
+        assert_eq!(decrypt(Value::Null).unwrap_err().kind, "InvalidCiphertextException");
     }
 
     #[test]
     fn a_data_key_opens_after_a_restart() {
         let folder = Folder::ephemeral();
         let made = generate(&kms(&folder), Value::Null);
-        let opened = kms(&folder)
-            .perform("Decrypt", &json!({"CiphertextBlob": made["CiphertextBlob"]}))
-            .unwrap();
+        let opened =
+            kms(&folder).perform("Decrypt", &json!({"CiphertextBlob": made["CiphertextBlob"]})).unwrap();
         assert_eq!(opened["Plaintext"], made["Plaintext"]);
     }
 
@@ -244,26 +205,15 @@ mod tests {
             "alias/sealing".to_owned(),
             "arn:aws:kms:us-east-1:000000000000:alias/sealing".to_owned(),
         ] {
-            assert!(
-                kms.perform("DescribeKey", &json!({"KeyId": name})).is_ok(),
-                "{name}"
-            );
+            assert!(kms.perform("DescribeKey", &json!({"KeyId": name})).is_ok(), "{name}");
         }
-        let refusal = kms
-            .perform("DescribeKey", &json!({"KeyId": "alias/other"}))
-            .unwrap_err();
+        let refusal = kms.perform("DescribeKey", &json!({"KeyId": "alias/other"})).unwrap_err();
         assert_eq!(refusal.kind, "NotFoundException");
     }
 
     #[test]
     fn an_operation_that_is_not_there_is_named_in_the_refusal() {
-        let refusal = kms(&Folder::ephemeral())
-            .perform("ScheduleKeyDeletion", &Value::Null)
-            .unwrap_err();
-        assert!(
-            refusal.message.contains("ScheduleKeyDeletion"),
-            "{}",
-            refusal.message
-        );
+        let refusal = kms(&Folder::ephemeral()).perform("ScheduleKeyDeletion", &Value::Null).unwrap_err();
+        assert!(refusal.message.contains("ScheduleKeyDeletion"), "{}", refusal.message);
     }
 }

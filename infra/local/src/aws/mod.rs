@@ -47,18 +47,11 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(kind: &str, message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            kind: kind.to_owned(),
-            message: message.into(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, kind: kind.to_owned(), message: message.into() }
     }
 
     fn unknown_operation(service: &str, operation: &str) -> Self {
-        Self::new(
-            "UnknownOperationException",
-            format!("the local {service} doesn't know {operation}"),
-        )
+        Self::new("UnknownOperationException", format!("the local {service} doesn't know {operation}"))
     }
 }
 
@@ -69,14 +62,7 @@ impl Services {
         secrets: secrets::Secrets,
         console: Console,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            dynamodb,
-            kms,
-            secrets,
-            counts: Mutex::default(),
-            hook: Mutex::default(),
-            console,
-        })
+        Arc::new(Self { dynamodb, kms, secrets, counts: Mutex::default(), hook: Mutex::default(), console })
     }
 
     /// The first segment of a call's path names the function that makes it.
@@ -102,9 +88,7 @@ impl Services {
     /// Counts the call, and says how many like it this function had made before.
     fn count(&self, function: &str, operation: &str) -> u64 {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts
-            .entry((function.to_owned(), operation.to_owned()))
-            .or_default();
+        let count = counts.entry((function.to_owned(), operation.to_owned())).or_default();
         *count += 1;
         *count - 1
     }
@@ -134,10 +118,7 @@ impl Services {
 
 async fn serve(State(services): State<Arc<Services>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let target = parts
-        .headers
-        .get("x-amz-target")
-        .and_then(|target| target.to_str().ok());
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let Some(target) = target.and_then(Target::parse) else {
         return refused(&Refusal::new(
             "UnknownOperationException",
@@ -145,38 +126,23 @@ async fn serve(State(services): State<Arc<Services>>, request: Request) -> Respo
         ));
     };
     let Ok(body) = axum::body::to_bytes(body, LARGEST_REQUEST).await else {
-        return refused(&Refusal::new(
-            "RequestEntityTooLarge",
-            "the request is too large, or broke off",
-        ));
+        return refused(&Refusal::new("RequestEntityTooLarge", "the request is too large, or broke off"));
     };
     let function = parts.uri.path().trim_matches('/');
     let earlier = services.count(function, &target.to_string());
-    let call = Call {
-        service: target.service,
-        operation: target.operation,
-        function,
-        earlier,
-        body: &body,
-    };
+    let call = Call { service: target.service, operation: target.operation, function, earlier, body: &body };
     match services.fault(&call) {
         None => {}
         Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
         Some(Fault::Refuse { status, kind }) => return refused(&injected(status, &kind)),
         Some(Fault::LoseAnswer) => {
             services.perform(&target, &parts.headers, body).await;
-            return refused(&injected(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "InternalServerError",
-            ));
+            return refused(&injected(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"));
         }
     }
     let response = services.perform(&target, &parts.headers, body).await;
     if response.status().is_server_error() {
-        services.console.say(format_args!(
-            "{function}: {target} answered {}",
-            response.status()
-        ));
+        services.console.say(format_args!("{function}: {target} answered {}", response.status()));
     }
     response
 }
@@ -207,11 +173,7 @@ impl std::fmt::Display for Target<'_> {
 }
 
 fn injected(status: StatusCode, kind: &str) -> Refusal {
-    Refusal {
-        status,
-        kind: kind.to_owned(),
-        message: "injected by the local stack".to_owned(),
-    }
+    Refusal { status, kind: kind.to_owned(), message: "injected by the local stack".to_owned() }
 }
 
 fn parsed(body: &[u8]) -> Result<Value, Refusal> {
@@ -219,10 +181,7 @@ fn parsed(body: &[u8]) -> Result<Value, Refusal> {
 }
 
 fn refused(refusal: &Refusal) -> Response<Body> {
-    json_response(
-        refusal.status,
-        &json!({"__type": refusal.kind, "message": refusal.message}),
-    )
+    json_response(refusal.status, &json!({"__type": refusal.kind, "message": refusal.message}))
 }
 
 fn json_response(status: StatusCode, body: &Value) -> Response<Body> {

@@ -38,10 +38,7 @@ impl Secrets {
             });
         }
         folder.write(FILE, &stored)?;
-        Ok(Self {
-            stored: Mutex::new(stored),
-            folder: folder.clone(),
-        })
+        Ok(Self { stored: Mutex::new(stored), folder: folder.clone() })
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<String> {
@@ -66,11 +63,7 @@ impl Secrets {
                         format!("there is a secret {name} already"),
                     ));
                 }
-                self.put(
-                    name.to_owned(),
-                    secret_arn(name, name),
-                    text(request, "SecretString")?,
-                )
+                self.put(name.to_owned(), secret_arn(name, name), text(request, "SecretString")?)
             }
             "PutSecretValue" | "UpdateSecret" => {
                 let (name, secret) = self.find(request)?;
@@ -87,11 +80,7 @@ impl Secrets {
     }
 
     fn put(&self, name: String, arn: String, value: &str) -> Result<Value, Refusal> {
-        let secret = Stored {
-            arn,
-            version: Uuid::new_v4(),
-            value: value.to_owned(),
-        };
+        let secret = Stored { arn, version: Uuid::new_v4(), value: value.to_owned() };
         let answer = identity(&name, &secret);
         self.lock().insert(name, secret);
         self.save()?;
@@ -107,17 +96,10 @@ impl Secrets {
     fn find(&self, request: &Value) -> Result<(String, Stored), Refusal> {
         let given = text(request, "SecretId")?;
         let stored = self.lock();
-        let found = stored
-            .iter()
-            .find(|(name, secret)| *name == given || secret.arn == given);
-        found
-            .map(|(name, secret)| (name.clone(), secret.clone()))
-            .ok_or_else(|| {
-                Refusal::new(
-                    "ResourceNotFoundException",
-                    "Secrets Manager can't find the specified secret.",
-                )
-            })
+        let found = stored.iter().find(|(name, secret)| *name == given || secret.arn == given);
+        found.map(|(name, secret)| (name.clone(), secret.clone())).ok_or_else(|| {
+            Refusal::new("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Stored>> {
@@ -142,16 +124,9 @@ fn generated(secret: &Secret) -> String {
     let even = 256 / size * size;
     let mut value = String::new();
     while value.chars().count() < secret.length {
-        let drawn = random::<64>()
-            .into_iter()
-            .map(usize::from)
-            .filter(|byte| *byte < even);
+        let drawn = random::<64>().into_iter().map(usize::from).filter(|byte| *byte < even);
         let missing = secret.length - value.chars().count();
-        value.extend(
-            drawn
-                .take(missing)
-                .filter_map(|byte| secret.alphabet.get(byte % size)),
-        );
+        value.extend(drawn.take(missing).filter_map(|byte| secret.alphabet.get(byte % size)));
         if secret.alphabet.is_empty() {
             break;
         }
@@ -172,10 +147,7 @@ mod tests {
         let folder = Folder::ephemeral();
         let first = secrets(&folder).value("root-key").unwrap();
         assert_eq!(first.len(), 43);
-        assert!(
-            first.chars().all(|character| character.is_ascii_alphanumeric()),
-            "{first}"
-        );
+        assert!(first.chars().all(|character| character.is_ascii_alphanumeric()), "{first}");
         assert_eq!(secrets(&folder).value("root-key").unwrap(), first);
         assert_ne!(secrets(&Folder::ephemeral()).value("root-key").unwrap(), first);
     }
@@ -184,34 +156,23 @@ mod tests {
     fn a_secret_is_found_by_name_and_by_arn() {
         let secrets = secrets(&Folder::ephemeral());
         let made = secrets
-            .perform(
-                "CreateSecret",
-                &json!({"Name": "bifrost/connections/a", "SecretString": "s"}),
-            )
+            .perform("CreateSecret", &json!({"Name": "bifrost/connections/a", "SecretString": "s"}))
             .unwrap();
         for id in ["bifrost/connections/a", made["ARN"].as_str().unwrap()] {
             assert_eq!(
-                secrets
-                    .perform("GetSecretValue", &json!({"SecretId": id}))
-                    .unwrap()["SecretString"],
+                secrets.perform("GetSecretValue", &json!({"SecretId": id})).unwrap()["SecretString"],
                 "s"
             );
         }
-        let refusal = secrets
-            .perform("GetSecretValue", &json!({"SecretId": "b"}))
-            .unwrap_err();
+        let refusal = secrets.perform("GetSecretValue", &json!({"SecretId": "b"})).unwrap_err();
         assert_eq!(refusal.kind, "ResourceNotFoundException");
     }
 
     #[test]
     fn a_secret_that_was_put_outlives_a_restart() {
         let folder = Folder::ephemeral();
-        secrets(&folder)
-            .perform("CreateSecret", &json!({"Name": "a", "SecretString": "one"}))
-            .unwrap();
-        secrets(&folder)
-            .perform("PutSecretValue", &json!({"SecretId": "a", "SecretString": "two"}))
-            .unwrap();
+        secrets(&folder).perform("CreateSecret", &json!({"Name": "a", "SecretString": "one"})).unwrap();
+        secrets(&folder).perform("PutSecretValue", &json!({"SecretId": "a", "SecretString": "two"})).unwrap();
         assert_eq!(secrets(&folder).value("a").as_deref(), Some("two"));
     }
 }

@@ -26,9 +26,7 @@ struct Answer {
 pub(crate) fn plain(status: StatusCode, message: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(json!({"message": message}).to_string()));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -42,9 +40,9 @@ pub(crate) fn translate(answer: &[u8]) -> Result<Response<Body>, String> {
     let body = match (answer.body, answer.is_base64_encoded) {
         (None, _) => Vec::new(),
         (Some(text), false) => text.into_bytes(),
-        (Some(text), true) => STANDARD
-            .decode(text)
-            .map_err(|error| format!("its body is not base64: {error}"))?,
+        (Some(text), true) => {
+            STANDARD.decode(text).map_err(|error| format!("its body is not base64: {error}"))?
+        }
     };
     let status = StatusCode::from_u16(answer.status_code).map_err(|error| error.to_string())?;
     let has_body = !body.is_empty();
@@ -55,23 +53,14 @@ pub(crate) fn translate(answer: &[u8]) -> Result<Response<Body>, String> {
         let name = HeaderName::try_from(name).map_err(|error| error.to_string())?;
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         if !is_of_the_connection(&name) {
-            headers.append(
-                name,
-                HeaderValue::try_from(value).map_err(|error| error.to_string())?,
-            );
+            headers.append(name, HeaderValue::try_from(value).map_err(|error| error.to_string())?);
         }
     }
     for cookie in answer.cookies {
-        headers.append(
-            header::SET_COOKIE,
-            HeaderValue::try_from(cookie).map_err(|error| error.to_string())?,
-        );
+        headers.append(header::SET_COOKIE, HeaderValue::try_from(cookie).map_err(|error| error.to_string())?);
     }
     if has_body && !headers.contains_key(header::CONTENT_TYPE) {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain;charset=UTF-8"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=UTF-8"));
     }
     Ok(response)
 }
@@ -80,20 +69,12 @@ pub(crate) fn translate(answer: &[u8]) -> Result<Response<Body>, String> {
 fn inferred(answer: &Value) -> Response<Body> {
     let text = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
     let mut response = Response::new(Body::from(text));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 fn is_of_the_connection(name: &HeaderName) -> bool {
-    [
-        header::CONNECTION,
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ]
-    .contains(name)
+    [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE].contains(name)
 }
 
 #[cfg(test)]
@@ -101,10 +82,7 @@ mod tests {
     use super::*;
 
     async fn body(response: Response<Body>) -> Vec<u8> {
-        axum::body::to_bytes(response.into_body(), usize::MAX)
-            .await
-            .unwrap()
-            .to_vec()
+        axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()
     }
 
     #[tokio::test]
@@ -138,12 +116,9 @@ mod tests {
 
     #[test]
     fn what_is_not_an_answer_is_an_error() {
-        for answer in [
-            "",
-            r#"{"statusCode":"ok"}"#,
-            r#"{"statusCode":42}"#,
-            r#"{"statusCode":200,"headers":[]}"#,
-        ] {
+        for answer in
+            ["", r#"{"statusCode":"ok"}"#, r#"{"statusCode":42}"#, r#"{"statusCode":200,"headers":[]}"#]
+        {
             assert!(translate(answer.as_bytes()).is_err(), "{answer}");
         }
     }

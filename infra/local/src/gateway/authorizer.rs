@@ -44,9 +44,8 @@ type Key = (String, Vec<String>);
 /// The values that say who calls. `None` when one is missing.
 pub(crate) fn identity(authorizer: &Authorizer, headers: &HeaderMap) -> Option<Vec<String>> {
     let value = |name: &String| {
-        let value = headers
-            .get(name.as_str())
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let value =
+            headers.get(name.as_str()).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         value.filter(|value| !value.is_empty())
     };
     authorizer.identity_headers.iter().map(value).collect()
@@ -80,10 +79,7 @@ impl Authorizers {
 
     fn recall(&self, key: &Key) -> Option<Decision> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered
-            .get(key)
-            .filter(|(_, until)| Instant::now() < *until)
-            .map(|(decision, _)| decision.clone())
+        remembered.get(key).filter(|(_, until)| Instant::now() < *until).map(|(decision, _)| decision.clone())
     }
 
     fn remember(&self, key: Key, decision: Decision, time: Duration) {
@@ -101,9 +97,7 @@ fn read(answer: &[u8]) -> Result<Decision, String> {
     match answer.get("isAuthorized") {
         Some(Value::Bool(true)) => {
             let context = answer.remove("context").filter(|context| !context.is_null());
-            Ok(Decision::Allowed(
-                context.unwrap_or_else(|| Value::Object(Map::new())),
-            ))
+            Ok(Decision::Allowed(context.unwrap_or_else(|| Value::Object(Map::new()))))
         }
         Some(Value::Bool(false)) => Ok(Decision::Denied),
         _ => Err("its answer has no isAuthorized".to_owned()),
@@ -136,18 +130,11 @@ mod tests {
     #[tokio::test]
     async fn a_decision_is_remembered_for_the_identity_that_it_was_made_for() {
         let (authorizers, authorizer) = (Authorizers::default(), authorizer(Duration::from_secs(60)));
-        for (key, text) in [
-            ("a", r#"{"isAuthorized":true,"context":{"role":"user"}}"#),
-            ("b", r#"{"isAuthorized":false}"#),
-        ] {
-            let first = authorizers
-                .decide(&authorizer, vec![key.into()], answer(text))
-                .await
-                .unwrap();
-            let second = authorizers
-                .decide(&authorizer, vec![key.into()], nobody_is_asked())
-                .await
-                .unwrap();
+        for (key, text) in
+            [("a", r#"{"isAuthorized":true,"context":{"role":"user"}}"#), ("b", r#"{"isAuthorized":false}"#)]
+        {
+            let first = authorizers.decide(&authorizer, vec![key.into()], answer(text)).await.unwrap();
+            let second = authorizers.decide(&authorizer, vec![key.into()], nobody_is_asked()).await.unwrap();
             assert_eq!(first, second);
         }
     }
@@ -156,13 +143,8 @@ mod tests {
     async fn nothing_is_remembered_without_a_time_to_live() {
         let (authorizers, authorizer) = (Authorizers::default(), authorizer(Duration::ZERO));
         let identity = || vec!["a".to_owned()];
-        authorizers
-            .decide(&authorizer, identity(), answer(r#"{"isAuthorized":true}"#))
-            .await
-            .unwrap();
-        let second = authorizers
-            .decide(&authorizer, identity(), answer(r#"{"isAuthorized":false}"#))
-            .await;
+        authorizers.decide(&authorizer, identity(), answer(r#"{"isAuthorized":true}"#)).await.unwrap();
+        let second = authorizers.decide(&authorizer, identity(), answer(r#"{"isAuthorized":false}"#)).await;
         assert_eq!(second, Ok(Decision::Denied));
     }
 
@@ -170,15 +152,8 @@ mod tests {
     async fn a_failure_is_no_decision_and_is_not_remembered() {
         let (authorizers, authorizer) = (Authorizers::default(), authorizer(Duration::from_secs(60)));
         let identity = || vec!["a".to_owned()];
-        assert!(
-            authorizers
-                .decide(&authorizer, identity(), answer("{}"))
-                .await
-                .is_err()
-        );
-        let second = authorizers
-            .decide(&authorizer, identity(), answer(r#"{"isAuthorized":true}"#))
-            .await;
+        assert!(authorizers.decide(&authorizer, identity(), answer("{}")).await.is_err());
+        let second = authorizers.decide(&authorizer, identity(), answer(r#"{"isAuthorized":true}"#)).await;
         assert_eq!(second, Ok(Decision::Allowed(json!({}))));
     }
 

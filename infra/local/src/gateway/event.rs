@@ -44,11 +44,8 @@ pub(crate) fn authorization(incoming: &Incoming<'_>, identity: &[String]) -> Val
     let mut event = common(incoming);
     let (method, path) = (&incoming.parts.method, decoded(incoming.parts.uri.path()));
     event["type"] = "REQUEST".into();
-    event["routeArn"] = format!(
-        "arn:aws:execute-api:{REGION}:{ACCOUNT}:{}/$default/{method}{path}",
-        incoming.api_id
-    )
-    .into();
+    event["routeArn"] =
+        format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:{}/$default/{method}{path}", incoming.api_id).into();
     event["identitySource"] = identity.into();
     event
 }
@@ -60,21 +57,14 @@ pub(crate) fn request_id() -> String {
 }
 
 fn common(incoming: &Incoming<'_>) -> Value {
-    let Incoming {
-        parts, found, peer, ..
-    } = incoming;
+    let Incoming { parts, found, peer, .. } = incoming;
     // An HTTP API decodes the path that it calls raw; captures of live ones show it.
     let path = decoded(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
-    let host = parts
-        .headers
-        .get(header::HOST)
-        .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
+    let host =
+        parts.headers.get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
     let host = host.unwrap_or_else(|| "localhost".to_owned());
-    let agent = parts
-        .headers
-        .get(header::USER_AGENT)
-        .map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+    let agent = parts.headers.get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     let now = OffsetDateTime::now_utc();
     let mut event = json!({
         "version": "2.0",
@@ -120,39 +110,26 @@ fn headers(given: &HeaderMap, peer: SocketAddr) -> BTreeMap<String, String> {
     for name in given.keys().filter(|name| !is_left_out(name)) {
         headers.insert(name.to_string(), joined(given, name));
     }
-    let before = headers
-        .get("x-forwarded-for")
-        .map(|before| format!("{before}, "))
-        .unwrap_or_default();
+    let before = headers.get("x-forwarded-for").map(|before| format!("{before}, ")).unwrap_or_default();
     headers.insert("x-forwarded-for".to_owned(), format!("{before}{}", peer.ip()));
     headers.insert("x-forwarded-proto".to_owned(), "http".to_owned());
     if let Some((_, port)) = headers.get("host").and_then(|host| host.rsplit_once(':')) {
         headers.insert("x-forwarded-port".to_owned(), port.to_owned());
     }
-    headers
-        .entry("x-amzn-trace-id".to_owned())
-        .or_insert_with(crate::trace_id);
+    headers.entry("x-amzn-trace-id".to_owned()).or_insert_with(crate::trace_id);
     headers
 }
 
 /// What belongs to the connection and not to the request.
 fn is_left_out(name: &HeaderName) -> bool {
-    [
-        header::CONNECTION,
-        header::COOKIE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::EXPECT,
-    ]
-    .contains(name)
+    [header::CONNECTION, header::COOKIE, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT]
+        .contains(name)
         || name == "keep-alive"
 }
 
 fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
-    let values = headers
-        .get_all(name)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let values =
+        headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     values.collect::<Vec<_>>().join(",")
 }
 
@@ -187,11 +164,7 @@ fn query_parameters(query: &str) -> BTreeMap<String, String> {
 /// The body, and whether it had to be encoded: whatever API Gateway does not take for text travels as base64, a
 /// form's fields included.
 fn body(incoming: &Incoming<'_>) -> (String, bool) {
-    let kind = incoming
-        .parts
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
+    let kind = incoming.parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     match std::str::from_utf8(incoming.body) {
         Ok(text) if kind.is_none_or(is_text) => (text.to_owned(), false),
         _ => (STANDARD.encode(incoming.body), true),
@@ -199,12 +172,7 @@ fn body(incoming: &Incoming<'_>) -> (String, bool) {
 }
 
 fn is_text(content_type: &str) -> bool {
-    let kind = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind.starts_with("text/")
         || ["application/json", "application/xml", "application/javascript"].contains(&kind.as_str())
         || kind.ends_with("+json")
@@ -215,12 +183,7 @@ fn is_text(content_type: &str) -> bool {
 fn common_log_time(time: OffsetDateTime) -> String {
     let month = &time.month().to_string()[..3];
     let (day, year) = (time.day(), time.year());
-    format!(
-        "{day:02}/{month}/{year}:{:02}:{:02}:{:02} +0000",
-        time.hour(),
-        time.minute(),
-        time.second()
-    )
+    format!("{day:02}/{month}/{year}:{:02}:{:02}:{:02} +0000", time.hour(), time.minute(), time.second())
 }
 
 #[cfg(test)]
@@ -242,44 +205,24 @@ mod tests {
             patience: Duration::ZERO,
         };
         let parameters = BTreeMap::from([("name".to_owned(), "a b".to_owned())]);
-        let found = Match {
-            route: &route,
-            parameters,
-        };
+        let found = Match { route: &route, parameters };
         let peer = "127.0.0.1:50000".parse().unwrap();
-        let incoming = Incoming {
-            parts: &parts,
-            body,
-            peer,
-            id: "id=",
-            api_id: "api",
-            found: &found,
-        };
+        let incoming = Incoming { parts: &parts, body, peer, id: "id=", api_id: "api", found: &found };
         super::request(&incoming, Some(&json!({"role": "admin"})))
     }
 
     fn get() -> axum::http::request::Builder {
-        Request::builder()
-            .uri("/things/a%20b?x=1&y=a%2Cb&x=2")
-            .header("Host", "localhost:7071")
+        Request::builder().uri("/things/a%20b?x=1&y=a%2Cb&x=2").header("Host", "localhost:7071")
     }
 
     #[test]
     fn lambda_http_reads_the_event_and_finds_what_was_sent() {
         use lambda_http::RequestExt;
 
-        let event = event(
-            get()
-                .header("Cookie", "a=1; b=2")
-                .header("X-Thing", "1")
-                .header("X-Thing", "2"),
-            b"",
-        );
+        let event =
+            event(get().header("Cookie", "a=1; b=2").header("X-Thing", "1").header("X-Thing", "2"), b"");
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        assert_eq!(
-            request.uri(),
-            "http://localhost:7071/things/a%20b?x=1&y=a%2Cb&x=2"
-        );
+        assert_eq!(request.uri(), "http://localhost:7071/things/a%20b?x=1&y=a%2Cb&x=2");
         assert_eq!(request.path_parameters().first("name"), Some("a b"));
         assert_eq!(request.query_string_parameters().all("x"), Some(vec!["1", "2"]));
         assert_eq!(request.headers()["cookie"], "a=1; b=2");
@@ -304,22 +247,10 @@ mod tests {
 
     #[test]
     fn json_travels_as_text_and_a_form_as_base64() {
-        let json = event(
-            get().header("Content-Type", "application/problem+json; charset=utf-8"),
-            b"{}",
-        );
-        assert_eq!(
-            (&json["body"], &json["isBase64Encoded"]),
-            (&"{}".into(), &false.into())
-        );
-        let form = event(
-            get().header("Content-Type", "application/x-www-form-urlencoded"),
-            b"a=b",
-        );
-        assert_eq!(
-            (&form["body"], &form["isBase64Encoded"]),
-            (&"YT1i".into(), &true.into())
-        );
+        let json = event(get().header("Content-Type", "application/problem+json; charset=utf-8"), b"{}");
+        assert_eq!((&json["body"], &json["isBase64Encoded"]), (&"{}".into(), &false.into()));
+        let form = event(get().header("Content-Type", "application/x-www-form-urlencoded"), b"a=b");
+        assert_eq!((&form["body"], &form["isBase64Encoded"]), (&"YT1i".into(), &true.into()));
     }
 
     #[test]

@@ -63,14 +63,7 @@ impl Gateway {
         let Ok(body) = axum::body::to_bytes(body, LARGEST_REQUEST).await else {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         };
-        let incoming = Incoming {
-            parts: &parts,
-            body: &body,
-            peer,
-            id,
-            api_id: &self.api_id,
-            found: &found,
-        };
+        let incoming = Incoming { parts: &parts, body: &body, peer, id, api_id: &self.api_id, found: &found };
         let caller = match self.decide(&incoming).await {
             Ok(caller) => caller,
             Err(refusal) => return refusal,
@@ -103,8 +96,7 @@ impl Gateway {
             Err(undecided) => {
                 if let Undecided::Unusable(problem) = undecided {
                     let package = self.package(&authorizer.function);
-                    self.console
-                        .say(format_args!("{package}: as authorizer, {problem}"));
+                    self.console.say(format_args!("{package}: as authorizer, {problem}"));
                 }
                 Err(plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
             }
@@ -114,9 +106,9 @@ impl Gateway {
     async fn invoke(&self, function: &str, event: &Value) -> Outcome {
         match self.pools.get(function) {
             Some(pool) => pool.invoke(Bytes::from(event.to_string())).await,
-            None => Outcome::Failed(crate::runtime::Failure::DidNotStart(
-                "there is no such function".to_owned(),
-            )),
+            None => {
+                Outcome::Failed(crate::runtime::Failure::DidNotStart("there is no such function".to_owned()))
+            }
         }
     }
 
@@ -132,9 +124,7 @@ impl Gateway {
 
     /// The name under which people know a function.
     fn package<'a>(&'a self, function: &'a str) -> &'a str {
-        self.pools
-            .get(function)
-            .map_or(function, |pool| &pool.function.package)
+        self.pools.get(function).map_or(function, |pool| &pool.function.package)
     }
 
     fn report(&self, found: &Match<'_>, patience: Duration) {

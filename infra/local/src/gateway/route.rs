@@ -43,10 +43,8 @@ impl Match<'_> {
 
 impl Routes {
     pub(crate) fn of(routes: &[Route]) -> Self {
-        let patterns = routes.iter().map(|route| Pattern {
-            segments: segments(&route.path),
-            route: route.clone(),
-        });
+        let patterns =
+            routes.iter().map(|route| Pattern { segments: segments(&route.path), route: route.clone() });
         let mut patterns: Vec<_> = patterns.collect();
         // Literal before parameter, segment by segment, and a named method before ANY.
         patterns.sort_by_key(|pattern| {
@@ -64,10 +62,7 @@ impl Routes {
                 Method::Only(wanted) => wanted == method.as_str(),
             };
             let parameters = fits.then(|| parameters(&pattern.segments, &path)).flatten()?;
-            Some(Match {
-                route: &pattern.route,
-                parameters,
-            })
+            Some(Match { route: &pattern.route, parameters })
         })
     }
 }
@@ -103,9 +98,7 @@ fn parameters(pattern: &[Segment], path: &[&str]) -> Option<BTreeMap<String, Str
                 parameters.insert(name.clone(), decoded(given.filter(|given| !given.is_empty())?));
             }
             Segment::Rest(name) => {
-                let rest = path
-                    .get(index..)
-                    .filter(|rest| rest.iter().any(|segment| !segment.is_empty()))?;
+                let rest = path.get(index..).filter(|rest| rest.iter().any(|segment| !segment.is_empty()))?;
                 parameters.insert(name.clone(), decoded(&rest.join("/")));
                 return Some(parameters);
             }
@@ -129,11 +122,7 @@ mod tests {
         let route = |text: &&str| {
             let (method, path) = text.split_once(' ').unwrap();
             Route {
-                method: if method == "ANY" {
-                    Method::Any
-                } else {
-                    Method::Only(method.to_owned())
-                },
+                method: if method == "ANY" { Method::Any } else { Method::Only(method.to_owned()) },
                 path: path.to_owned(),
                 function: String::new(),
                 authorizer: None,
@@ -155,24 +144,11 @@ mod tests {
 
     #[test]
     fn a_literal_segment_beats_a_parameter_and_a_parameter_beats_the_rest() {
-        let given = routes(&[
-            "GET /{rest+}",
-            "GET /oauth/{name}",
-            "GET /oauth/callback",
-            "GET /{kind}/callback",
-        ]);
-        assert_eq!(
-            key(&given, "GET /oauth/callback").as_deref(),
-            Some("GET /oauth/callback")
-        );
-        assert_eq!(
-            key(&given, "GET /oauth/else").as_deref(),
-            Some("GET /oauth/{name}")
-        );
-        assert_eq!(
-            key(&given, "GET /saml/callback").as_deref(),
-            Some("GET /{kind}/callback")
-        );
+        let given =
+            routes(&["GET /{rest+}", "GET /oauth/{name}", "GET /oauth/callback", "GET /{kind}/callback"]);
+        assert_eq!(key(&given, "GET /oauth/callback").as_deref(), Some("GET /oauth/callback"));
+        assert_eq!(key(&given, "GET /oauth/else").as_deref(), Some("GET /oauth/{name}"));
+        assert_eq!(key(&given, "GET /saml/callback").as_deref(), Some("GET /{kind}/callback"));
         assert_eq!(key(&given, "GET /a/b/c").as_deref(), Some("GET /{rest+}"));
     }
 

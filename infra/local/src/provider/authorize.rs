@@ -73,9 +73,7 @@ pub(super) async fn decide(
         scopes: inner.stage.granted_scopes.clone().unwrap_or(consent.scopes),
         revoked: false,
     };
-    let code = inner
-        .ledger
-        .issue_code(family, &request.redirect_uri_text, consent.challenge.as_deref());
+    let code = inner.ledger.issue_code(family, &request.redirect_uri_text, consent.challenge.as_deref());
     inner.save();
     redirect(&shared.issuer, &inner, &request, &[("code", &code)])
 }
@@ -92,21 +90,11 @@ fn identify(inner: &Inner, encoded: &[u8]) -> Result<(Params, Request), Refusal>
         .ok_or_else(|| Refusal::invalid_request(format!("no client is called {client_id}")))?;
     let redirect_uri_text = params.required("redirect_uri")?.to_owned();
     let registered = client.redirect_uris.allow(&redirect_uri_text);
-    let redirect_uri = Url::parse(&redirect_uri_text)
-        .ok()
-        .filter(|_| registered)
-        .ok_or_else(|| {
-            Refusal::invalid_request(format!(
-                "{redirect_uri_text} is not a redirect URI of {client_id}"
-            ))
-        })?;
+    let redirect_uri = Url::parse(&redirect_uri_text).ok().filter(|_| registered).ok_or_else(|| {
+        Refusal::invalid_request(format!("{redirect_uri_text} is not a redirect URI of {client_id}"))
+    })?;
     let state = params.optional("state").map(str::to_owned);
-    let request = Request {
-        client_id: client.id.clone(),
-        redirect_uri,
-        redirect_uri_text,
-        state,
-    };
+    let request = Request { client_id: client.id.clone(), redirect_uri, redirect_uri_text, state };
     Ok((params, request))
 }
 
@@ -114,19 +102,14 @@ fn examine(inner: &Inner, params: &Params) -> Result<Consent, Refusal> {
     match params.required("response_type")? {
         "code" => {}
         _ => {
-            return Err(denial(
-                "unsupported_response_type",
-                "only response_type=code is supported",
-            ));
+            return Err(denial("unsupported_response_type", "only response_type=code is supported"));
         }
     }
     params.required("state")?;
     let challenge = params.optional("code_challenge").map(str::to_owned);
     match &challenge {
         None if inner.options.pkce_required => {
-            return Err(Refusal::invalid_request(
-                "PKCE is required: code_challenge is missing",
-            ));
+            return Err(Refusal::invalid_request("PKCE is required: code_challenge is missing"));
         }
         None => {}
         Some(_) if params.optional("code_challenge_method") != Some("S256") => {
@@ -134,30 +117,19 @@ fn examine(inner: &Inner, params: &Params) -> Result<Consent, Refusal> {
         }
         // The length of a base64url SHA-256.
         Some(challenge) if challenge.len() != 43 => {
-            return Err(Refusal::invalid_request(
-                "code_challenge is not an S256 challenge",
-            ));
+            return Err(Refusal::invalid_request("code_challenge is not an S256 challenge"));
         }
         Some(_) => {}
     }
-    Ok(Consent {
-        scopes: params.scopes(),
-        challenge,
-    })
+    Ok(Consent { scopes: params.scopes(), challenge })
 }
 
 fn denial(error: &'static str, description: &str) -> Refusal {
-    Refusal {
-        error,
-        ..Refusal::invalid_request(description)
-    }
+    Refusal { error, ..Refusal::invalid_request(description) }
 }
 
 fn redirect_error(issuer: &str, inner: &Inner, request: &Request, refusal: &Refusal) -> Response {
-    let answer = [
-        ("error", refusal.error),
-        ("error_description", refusal.description.as_str()),
-    ];
+    let answer = [("error", refusal.error), ("error_description", refusal.description.as_str())];
     redirect(issuer, inner, request, &answer)
 }
 
@@ -170,10 +142,8 @@ fn redirect(issuer: &str, inner: &Inner, request: &Request, answer: &[(&str, &st
         query.extend_pairs(request.state.as_deref().map(|state| ("state", state)));
         query.extend_pairs(inner.options.announces_issuer.then_some(("iss", issuer)));
     }
-    let headers = [
-        (header::LOCATION, String::from(location)),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
+    let headers =
+        [(header::LOCATION, String::from(location)), (header::CACHE_CONTROL, "no-store".to_owned())];
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 

@@ -19,9 +19,7 @@ pub(super) fn authenticate<'c>(
     let in_body = params.optional("client_secret");
     let (id, secret, method) = match basic_credentials(headers)? {
         Some(_) if in_body.is_some() => {
-            return Err(Refusal::invalid_request(
-                "the client authenticated twice, by header and by body",
-            ));
+            return Err(Refusal::invalid_request("the client authenticated twice, by header and by body"));
         }
         Some((id, secret)) => (id, secret, ClientAuth::Basic),
         None => {
@@ -32,18 +30,14 @@ pub(super) fn authenticate<'c>(
         }
     };
     if params.optional("client_id").is_some_and(|named| named != id) {
-        return Err(Refusal::invalid_request(
-            "client_id names another client than the header",
-        ));
+        return Err(Refusal::invalid_request("client_id names another client than the header"));
     }
     let client = clients
         .iter()
         .find(|client| client.id == id && client.secret == secret)
         .ok_or_else(|| Refusal::invalid_client("unknown client or wrong secret"))?;
     if !client.auth.contains(&method) {
-        return Err(Refusal::invalid_client(format!(
-            "this client may not authenticate by {method:?}"
-        )));
+        return Err(Refusal::invalid_client(format!("this client may not authenticate by {method:?}")));
     }
     Ok((client, method))
 }
@@ -69,9 +63,7 @@ fn basic_credentials(headers: &HeaderMap) -> Result<Option<(String, String)>, Re
 fn form_decode(text: &str) -> String {
     // A pair without `=` is a name with an empty value, and names are decoded like values.
     let escaped = text.replace('&', "%26").replace('=', "%3D");
-    url::form_urlencoded::parse(escaped.as_bytes())
-        .map(|(name, _)| name.into_owned())
-        .collect()
+    url::form_urlencoded::parse(escaped.as_bytes()).map(|(name, _)| name.into_owned()).collect()
 }
 
 /// An error answer of the token or revocation endpoint.
@@ -84,35 +76,19 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn invalid_request(description: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            error: "invalid_request",
-            description: description.into(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, error: "invalid_request", description: description.into() }
     }
 
     pub(super) fn invalid_client(description: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            error: "invalid_client",
-            description: description.into(),
-        }
+        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description: description.into() }
     }
 
     pub(super) fn invalid_grant(description: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            error: "invalid_grant",
-            description: description.into(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, error: "invalid_grant", description: description.into() }
     }
 
     pub(super) fn invalid_scope(description: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            error: "invalid_scope",
-            description: description.into(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, error: "invalid_scope", description: description.into() }
     }
 
     pub(super) fn unsupported_grant_type(description: impl Into<String>) -> Self {

@@ -20,11 +20,7 @@ pub struct Control {
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// This answer, and nothing is done: no token is issued or spent.
-    Answer {
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: String,
-    },
+    Answer { status: u16, headers: Vec<(String, String)>, body: String },
     /// The connection closes before anything is done.
     Drop,
     /// Everything is done as asked, then the connection closes: the answer is lost, the old token is spent.
@@ -35,11 +31,7 @@ impl Fault {
     /// An answer of this status with this body, sent as JSON.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        Self::Answer {
-            status,
-            headers,
-            body: body.into(),
-        }
+        Self::Answer { status, headers, body: body.into() }
     }
 }
 
@@ -57,23 +49,14 @@ pub struct TokenRequest {
 
 impl TokenRequest {
     pub(super) fn new(params: Vec<(String, String)>, tenant: Option<String>) -> Self {
-        let mut request = Self {
-            grant_type: String::new(),
-            tenant,
-            auth: None,
-            refused: None,
-            params,
-        };
+        let mut request = Self { grant_type: String::new(), tenant, auth: None, refused: None, params };
         request.grant_type = request.param("grant_type").unwrap_or_default().to_owned();
         request
     }
 
     /// A form parameter as it was sent.
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -117,24 +100,12 @@ impl Control {
 
     /// How many requests with this `grant_type` reached a token endpoint, refused ones included.
     pub fn token_request_count(&self, grant_type: &str) -> usize {
-        self.shared
-            .lock()
-            .stage
-            .requests
-            .iter()
-            .filter(|request| request.grant_type == grant_type)
-            .count()
+        self.shared.lock().stage.requests.iter().filter(|request| request.grant_type == grant_type).count()
     }
 
     /// Why requests were refused, in order: what to print when a test fails.
     pub fn refusals(&self) -> Vec<String> {
-        self.shared
-            .lock()
-            .stage
-            .requests
-            .iter()
-            .filter_map(|request| request.refused.clone())
-            .collect()
+        self.shared.lock().stage.requests.iter().filter_map(|request| request.refused.clone()).collect()
     }
 
     /// How many tokens were brought to the revocation endpoint by a client that authenticated.
@@ -181,11 +152,7 @@ impl Control {
     /// When there is no such client, or it accepts any address: both are mistakes in the test.
     pub fn register_redirect_uri(&self, client_id: &str, uri: &str) {
         let mut inner = self.shared.lock();
-        let client = inner
-            .options
-            .clients
-            .iter_mut()
-            .find(|client| client.id == client_id);
+        let client = inner.options.clients.iter_mut().find(|client| client.id == client_id);
         match client.map(|client| &mut client.redirect_uris) {
             Some(RedirectUris::Exactly(registered)) => registered.push(uri.to_owned()),
             other => panic!("{client_id} has no list of redirect URIs: {other:?}"),
@@ -195,23 +162,14 @@ impl Control {
     /// Exchanges a client's secret for another, as when the old one expires.
     pub fn set_client_secret(&self, client_id: &str, secret: &str) {
         let mut inner = self.shared.lock();
-        for client in inner
-            .options
-            .clients
-            .iter_mut()
-            .filter(|client| client.id == client_id)
-        {
+        for client in inner.options.clients.iter_mut().filter(|client| client.id == client_id) {
             secret.clone_into(&mut client.secret);
         }
     }
 
     /// Whether the grant that this access or refresh token came from is revoked; `None` for a token never issued.
     pub fn family_revoked(&self, token: &str) -> Option<bool> {
-        self.shared
-            .lock()
-            .ledger
-            .family_of(token)
-            .map(|family| family.revoked)
+        self.shared.lock().ledger.family_of(token).map(|family| family.revoked)
     }
 
     /// Revokes the grant that this token came from, as a user does in the provider's settings.
@@ -229,8 +187,6 @@ impl Control {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control")
-            .field("issuer", &self.shared.issuer)
-            .finish_non_exhaustive()
+        f.debug_struct("Control").field("issuer", &self.shared.issuer).finish_non_exhaustive()
     }
 }

@@ -131,9 +131,7 @@ impl Ledger {
         asker.check(family)?;
         if code.redeemed {
             family.revoked = true;
-            return Err(Refusal::invalid_grant(
-                "the code was used before; all that came from it is revoked",
-            ));
+            return Err(Refusal::invalid_grant("the code was used before; all that came from it is revoked"));
         }
         // A wrong verifier or URI spends the code too: whoever guesses gets one guess.
         code.redeemed = true;
@@ -141,23 +139,17 @@ impl Ledger {
             return Err(Refusal::invalid_grant("the code has expired"));
         }
         if redirect_uri != Some(code.redirect_uri.as_str()) {
-            return Err(Refusal::invalid_grant(
-                "redirect_uri differs from the authorization request",
-            ));
+            return Err(Refusal::invalid_grant("redirect_uri differs from the authorization request"));
         }
         match (&code.challenge, verifier) {
             (None, None) => {}
             (None, Some(_)) => {
-                return Err(Refusal::invalid_grant(
-                    "a verifier for a request without a challenge",
-                ));
+                return Err(Refusal::invalid_grant("a verifier for a request without a challenge"));
             }
             (Some(_), None) => return Err(Refusal::invalid_grant("code_verifier is missing")),
             (Some(challenge), Some(verifier)) => {
                 if !(43..=128).contains(&verifier.len()) || s256(verifier) != *challenge {
-                    return Err(Refusal::invalid_grant(
-                        "code_verifier does not match the challenge",
-                    ));
+                    return Err(Refusal::invalid_grant("code_verifier does not match the challenge"));
                 }
             }
         }
@@ -215,36 +207,15 @@ impl Ledger {
     ) -> Issued {
         let access_token = self.fresh_secret("bfp_at_");
         let expires_at = millis(SystemTime::now() + terms.access_token_lifetime);
-        self.access_tokens.insert(
-            fingerprint(&access_token),
-            AccessToken {
-                family,
-                expires_at,
-                revoked: false,
-            },
-        );
+        self.access_tokens
+            .insert(fingerprint(&access_token), AccessToken { family, expires_at, revoked: false });
         let refresh_token = with_refresh.then(|| {
             let token = self.fresh_secret("bfp_rt_");
-            self.refresh_tokens.insert(
-                fingerprint(&token),
-                RefreshToken {
-                    family,
-                    spent_at: None,
-                },
-            );
+            self.refresh_tokens.insert(fingerprint(&token), RefreshToken { family, spent_at: None });
             token
         });
-        let granted = || {
-            self.families
-                .get(&family)
-                .map(|family| family.scopes.clone())
-                .unwrap_or_default()
-        };
-        Issued {
-            access_token,
-            refresh_token,
-            scopes: narrowed.unwrap_or_else(granted),
-        }
+        let granted = || self.families.get(&family).map(|family| family.scopes.clone()).unwrap_or_default();
+        Issued { access_token, refresh_token, scopes: narrowed.unwrap_or_else(granted) }
     }
 
     /// Who bears this access token, unless it is unknown, expired or revoked.
@@ -263,18 +234,12 @@ impl Ledger {
     pub(super) fn revoke(&mut self, token: &str, client_id: &str) {
         let fingerprint = fingerprint(token);
         if let Some(refresh) = self.refresh_tokens.get(&fingerprint) {
-            if let Some(family) = self
-                .families
-                .get_mut(&refresh.family)
-                .filter(|f| f.client_id == client_id)
+            if let Some(family) = self.families.get_mut(&refresh.family).filter(|f| f.client_id == client_id)
             {
                 family.revoked = true;
             }
         } else if let Some(access) = self.access_tokens.get_mut(&fingerprint) {
-            let own = self
-                .families
-                .get(&access.family)
-                .is_some_and(|f| f.client_id == client_id);
+            let own = self.families.get(&access.family).is_some_and(|f| f.client_id == client_id);
             access.revoked |= own;
         }
     }
@@ -282,10 +247,7 @@ impl Ledger {
     /// The family that a token, of either kind, belongs to.
     pub(super) fn family_of(&mut self, token: &str) -> Option<&mut Family> {
         let fingerprint = fingerprint(token);
-        let id = match (
-            self.refresh_tokens.get(&fingerprint),
-            self.access_tokens.get(&fingerprint),
-        ) {
+        let id = match (self.refresh_tokens.get(&fingerprint), self.access_tokens.get(&fingerprint)) {
             (Some(refresh), _) => refresh.family,
             (None, Some(access)) => access.family,
             (None, None) => return None,
@@ -303,8 +265,7 @@ impl Ledger {
         self.access_tokens.retain(|_, token| token.expires_at > now);
         self.codes.retain(|_, code| code.expires_at > now);
         let day_ago = now.saturating_sub(millis(UNIX_EPOCH + REUSE_NOTICED_FOR));
-        self.refresh_tokens
-            .retain(|_, token| token.spent_at.is_none_or(|spent_at| spent_at > day_ago));
+        self.refresh_tokens.retain(|_, token| token.spent_at.is_none_or(|spent_at| spent_at > day_ago));
         let mut referred: HashSet<Uuid> = self.codes.values().map(|code| code.family).collect();
         referred.extend(self.access_tokens.values().map(|token| token.family));
         referred.extend(self.refresh_tokens.values().map(|token| token.family));
@@ -313,10 +274,7 @@ impl Ledger {
 
     fn fresh_secret(&mut self, prefix: &str) -> String {
         // Two random UUIDs carry 244 random bits.
-        let random: Vec<u8> = [Uuid::new_v4(), Uuid::new_v4()]
-            .iter()
-            .flat_map(|id| *id.as_bytes())
-            .collect();
+        let random: Vec<u8> = [Uuid::new_v4(), Uuid::new_v4()].iter().flat_map(|id| *id.as_bytes()).collect();
         let secret = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random));
         self.handed_out.push(secret.clone());
         secret

@@ -35,11 +35,8 @@ pub(super) async fn home(State(shared): State<Arc<Shared>>) -> impl IntoResponse
     let issuer = &shared.issuer;
     let inner = shared.lock();
     // Only a demo's client may be printed: one that anybody on this machine may be.
-    let demo = inner
-        .options
-        .clients
-        .iter()
-        .find(|c| matches!(c.redirect_uris, RedirectUris::AnyOnThisMachine));
+    let demo =
+        inner.options.clients.iter().find(|c| matches!(c.redirect_uris, RedirectUris::AnyOnThisMachine));
     let lifetime = inner.options.access_token_lifetime.as_secs();
     page(
         "Demo provider",

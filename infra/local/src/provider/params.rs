@@ -11,9 +11,7 @@ impl Params {
         let mut params: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(encoded) {
             if params.iter().any(|(known, _)| *known == name) {
-                return Err(Refusal::invalid_request(format!(
-                    "the parameter {name} came twice"
-                )));
+                return Err(Refusal::invalid_request(format!("the parameter {name} came twice")));
             }
             params.push((name.into_owned(), value.into_owned()));
         }
@@ -22,10 +20,7 @@ impl Params {
     }
 
     pub(super) fn optional(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn required(&self, name: &str) -> Result<&str, Refusal> {
@@ -36,13 +31,7 @@ impl Params {
     /// `scope`, split at single spaces (RFC 6749, section 3.3).
     pub(super) fn scopes(&self) -> Vec<String> {
         self.optional("scope")
-            .map(|scope| {
-                scope
-                    .split(' ')
-                    .filter(|s| !s.is_empty())
-                    .map(str::to_owned)
-                    .collect()
-            })
+            .map(|scope| scope.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect())
             .unwrap_or_default()
     }
 

@@ -20,15 +20,9 @@ pub(super) async fn me(State(shared): State<Arc<Shared>>, headers: HeaderMap) ->
     };
     let inner = shared.lock();
     let Some(bearer) = inner.ledger.bearer(token) else {
-        return refuse(
-            "Bearer error=\"invalid_token\"",
-            "the access token is unknown, expired or revoked",
-        );
+        return refuse("Bearer error=\"invalid_token\"", "the access token is unknown, expired or revoked");
     };
-    let left = bearer
-        .expires_at
-        .duration_since(SystemTime::now())
-        .unwrap_or_default();
+    let left = bearer.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
     Json(json!({
         "user": bearer.family.user,
         "client_id": bearer.family.client_id,
@@ -41,20 +35,11 @@ pub(super) async fn me(State(shared): State<Arc<Shared>>, headers: HeaderMap) ->
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .split_once(' ')?;
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 fn refuse(challenge: &'static str, message: &str) -> Response {
     let body = Json(json!({"error": "invalid_token", "error_description": message}));
-    (
-        StatusCode::UNAUTHORIZED,
-        [(header::WWW_AUTHENTICATE, challenge)],
-        body,
-    )
-        .into_response()
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], body).into_response()
 }

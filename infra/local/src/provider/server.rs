@@ -27,19 +27,10 @@ use super::{authorize, pages, persist, resource, token};
 /// When the address can't be bound, or the state file exists and can't be read.
 pub async fn serve(options: Options) -> io::Result<Running> {
     let listener = TcpListener::bind(options.listen).await?;
-    let ledger = options
-        .state_file
-        .as_deref()
-        .map(persist::load)
-        .transpose()?
-        .unwrap_or_default();
+    let ledger = options.state_file.as_deref().map(persist::load).transpose()?.unwrap_or_default();
     let shared = Arc::new(Shared {
         issuer: format!("http://{}", listener.local_addr()?),
-        inner: Mutex::new(Inner {
-            options,
-            ledger,
-            stage: Stage::default(),
-        }),
+        inner: Mutex::new(Inner { options, ledger, stage: Stage::default() }),
     });
     let task = tokio::spawn(accept(listener, routes(Arc::clone(&shared))));
     Ok(Running { shared, task })
@@ -95,9 +86,7 @@ impl Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("issuer", &self.issuer)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("issuer", &self.issuer).finish_non_exhaustive()
     }
 }
 
@@ -119,10 +108,7 @@ fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(pages::home))
         .route("/authorize", get(authorize::show).post(authorize::decide))
-        .route(
-            "/{tenant}/authorize",
-            get(authorize::show).post(authorize::decide),
-        )
+        .route("/{tenant}/authorize", get(authorize::show).post(authorize::decide))
         .route("/token", post(token::token))
         .route("/{tenant}/token", post(token::token))
         .route("/revoke", post(token::revoke))
@@ -158,9 +144,7 @@ async fn serve_connection(stream: TcpStream, routes: Router) {
         }
     });
     // An error here is a client that went away, or a connection closed on purpose.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// Marks a response that must not be sent: the connection closes instead.

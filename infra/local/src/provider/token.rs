@@ -37,18 +37,11 @@ fn serve_token(
     body: &[u8],
 ) -> (Response, Duration) {
     let params = form(headers, body);
-    let pairs = params
-        .as_ref()
-        .map(|params| params.clone().into_pairs())
-        .unwrap_or_default();
+    let pairs = params.as_ref().map(|params| params.clone().into_pairs()).unwrap_or_default();
     let mut seen = TokenRequest::new(pairs, tenant.clone());
     let fault = inner.stage.faults.pop_front();
     let response = match fault {
-        Some(Fault::Answer {
-            status,
-            headers,
-            body,
-        }) => {
+        Some(Fault::Answer { status, headers, body }) => {
             seen.refused = Some(format!("a fault, {status}"));
             canned(status, &headers, body)
         }
@@ -59,10 +52,8 @@ fn serve_token(
         fault @ (Some(Fault::DropAnswer) | None) => {
             let outcome =
                 params.and_then(|params| exchange(inner, tenant.as_deref(), headers, &params, &mut seen));
-            seen.refused = outcome
-                .as_ref()
-                .err()
-                .map(|refusal| format!("{}: {}", refusal.error, refusal.description));
+            seen.refused =
+                outcome.as_ref().err().map(|refusal| format!("{}: {}", refusal.error, refusal.description));
             inner.save();
             match fault {
                 Some(_) => HangUp.into_response(),
@@ -84,10 +75,7 @@ fn exchange(
 ) -> Result<Map<String, Value>, Refusal> {
     let (client, method) = authenticate(&inner.options.clients, headers, params)?;
     seen.auth = Some(method);
-    let asker = Asker {
-        client_id: &client.id,
-        tenant,
-    };
+    let asker = Asker { client_id: &client.id, tenant };
     let terms = Terms {
         access_token_lifetime: inner.options.access_token_lifetime,
         refresh_tokens: inner.options.refresh_tokens,
@@ -115,9 +103,7 @@ fn exchange(
             ledger.mint_for_client(family, terms)
         }
         other => {
-            return Err(Refusal::unsupported_grant_type(format!(
-                "{other} is not supported"
-            )));
+            return Err(Refusal::unsupported_grant_type(format!("{other} is not supported")));
         }
     };
     let mut answer = members(issued, terms.access_token_lifetime);
@@ -170,15 +156,11 @@ fn serve_revoke(inner: &mut Inner, headers: &HeaderMap, body: &[u8]) -> Result<S
 }
 
 fn form(headers: &HeaderMap, body: &[u8]) -> Result<Params, Refusal> {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Refusal::invalid_request(
-            "the body must be application/x-www-form-urlencoded",
-        ));
+        return Err(Refusal::invalid_request("the body must be application/x-www-form-urlencoded"));
     }
     Params::parse(body)
 }

@@ -32,9 +32,7 @@ pub(crate) fn router(pools: Pools) -> Router {
         .route("/runtime/init/error", post(init_error))
         // Ours to refuse, with a word that the function can log.
         .layer(DefaultBodyLimit::disable());
-    Router::new()
-        .nest("/{function}/{instance}/2018-06-01", instance)
-        .with_state(pools)
+    Router::new().nest("/{function}/{instance}/2018-06-01", instance).with_state(pools)
 }
 
 async fn next(
@@ -53,10 +51,7 @@ async fn next(
         return refused(StatusCode::GONE, "Stopping");
     };
     let deadline = SystemTime::now() + assignment.timeout;
-    let deadline = deadline
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis();
+    let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     Response::builder()
         .header(header::CONTENT_TYPE, "application/json")
         .header("lambda-runtime-aws-request-id", assignment.request.to_string())
@@ -110,9 +105,7 @@ async fn init_error(
 }
 
 fn finish(pools: &Pools, function: &str, instance: Uuid, request: Uuid, outcome: Outcome) -> bool {
-    pools
-        .get(function)
-        .is_some_and(|pool| pool.finish(instance, request, outcome))
+    pools.get(function).is_some_and(|pool| pool.finish(instance, request, outcome))
 }
 
 fn accepted() -> Response<Body> {
@@ -120,18 +113,12 @@ fn accepted() -> Response<Body> {
 }
 
 fn refused(status: StatusCode, kind: &str) -> Response<Body> {
-    json(
-        status,
-        format!(r#"{{"errorType":"{kind}","errorMessage":"{kind}"}}"#),
-    )
+    json(status, format!(r#"{{"errorType":"{kind}","errorMessage":"{kind}"}}"#))
 }
 
 fn json(status: StatusCode, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }

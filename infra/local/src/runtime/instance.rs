@@ -40,10 +40,7 @@ impl Blueprint {
             ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
-            (
-                "AWS_LAMBDA_LOG_GROUP_NAME",
-                function.logging.group.as_deref().unwrap_or(&log_group),
-            ),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", function.logging.group.as_deref().unwrap_or(&log_group)),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "local"),
             ("AWS_REGION", REGION),
             ("AWS_SECRET_ACCESS_KEY", "local"),

@@ -43,12 +43,9 @@ impl Pool {
         );
         tokio::spawn(async move {
             let name = pool.function.package.clone();
-            let output = streams
-                .0
-                .map(|stream| tokio::spawn(relay(stream, name.clone(), pool.console.clone())));
-            let errors = streams
-                .1
-                .map(|stream| tokio::spawn(relay(stream, name, pool.console.clone())));
+            let output =
+                streams.0.map(|stream| tokio::spawn(relay(stream, name.clone(), pool.console.clone())));
+            let errors = streams.1.map(|stream| tokio::spawn(relay(stream, name, pool.console.clone())));
             let ended = pool.live(id, &mut child, killed).await;
             // What a function said last is worth more than anything else when it dies.
             for stream in [output, errors].into_iter().flatten() {

@@ -45,10 +45,7 @@ impl Pool {
         limit: usize,
         console: Console,
     ) -> Arc<Self> {
-        let limit = function
-            .reserved_concurrency
-            .map_or(limit, |reserved| reserved.min(limit))
-            .max(1);
+        let limit = function.reserved_concurrency.map_or(limit, |reserved| reserved.min(limit)).max(1);
         Arc::new_cyclic(|myself| Self {
             function,
             blueprint,
@@ -123,11 +120,7 @@ impl Pool {
     }
 
     pub(crate) fn pids(&self) -> Vec<u32> {
-        self.lock()
-            .instances
-            .values()
-            .filter_map(|instance| instance.pid)
-            .collect()
+        self.lock().instances.values().filter_map(|instance| instance.pid).collect()
     }
 
     /// Takes nothing new, waits until those at work have finished, or `patience` is over, and kills every instance.
@@ -140,11 +133,8 @@ impl Pool {
         // An exchange with a provider that is cut off in the middle can cost a refresh token.
         let _ = tokio::time::timeout(patience, self.until(|state| !state.is_working())).await;
         self.kill_all();
-        let _ = tokio::time::timeout(
-            Duration::from_secs(2),
-            self.until(|state| state.instances.is_empty()),
-        )
-        .await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.until(|state| state.instances.is_empty()))
+            .await;
     }
 
     pub(crate) fn kill_all(&self) {
@@ -179,11 +169,7 @@ impl Pool {
             };
             self.assign(state, id, hand_over, work);
         }
-        let coming = state
-            .instances
-            .values()
-            .filter(|instance| instance.is_coming())
-            .count();
+        let coming = state.instances.values().filter(|instance| instance.is_coming()).count();
         let wanted = state.waiting.len().saturating_sub(coming);
         let room = self.limit.saturating_sub(state.instances.len());
         for _ in 0..wanted.min(room) {
@@ -195,11 +181,8 @@ impl Pool {
     }
 
     fn assign(&self, state: &mut State, id: Uuid, hand_over: oneshot::Sender<Assignment>, work: Work) {
-        let assignment = Assignment {
-            request: Uuid::new_v4(),
-            event: work.event,
-            timeout: self.function.timeout,
-        };
+        let assignment =
+            Assignment { request: Uuid::new_v4(), event: work.event, timeout: self.function.timeout };
         let request = assignment.request;
         match hand_over.send(assignment) {
             Ok(()) => {
@@ -212,10 +195,9 @@ impl Pool {
                 }
             }
             // The process has gone away, and its burial is on its way.
-            Err(assignment) => state.waiting.push_front(Work {
-                event: assignment.event,
-                answer: work.answer,
-            }),
+            Err(assignment) => {
+                state.waiting.push_front(Work { event: assignment.event, answer: work.answer })
+            }
         }
     }
 
@@ -240,9 +222,7 @@ impl Pool {
                     return;
                 };
                 match &instance.doing {
-                    Doing::Working {
-                        request: working_on, ..
-                    } if *working_on == request => {}
+                    Doing::Working { request: working_on, .. } if *working_on == request => {}
                     _ => return,
                 }
                 instance.kill.take();
@@ -257,8 +237,7 @@ impl Pool {
     }
 
     pub(super) fn report(&self, failure: &Failure) {
-        self.console
-            .say(format_args!("{}: {failure}", self.function.package));
+        self.console.say(format_args!("{}: {failure}", self.function.package));
     }
 
     /// Nothing that can panic runs under the lock, so what it guards is whole.

@@ -53,9 +53,7 @@ pub(super) struct Work {
 
 impl State {
     pub(super) fn is_working(&self) -> bool {
-        self.instances
-            .values()
-            .any(|instance| matches!(instance.doing, Doing::Working { .. }))
+        self.instances.values().any(|instance| matches!(instance.doing, Doing::Working { .. }))
     }
 }
 

@@ -23,17 +23,12 @@ pub(super) fn route(api: &Api, function: &str, event: Event, place: &Place) -> R
     let properties = ignored::without_ignored("HttpApi event", &event.properties, place)?;
     let event: HttpApiEvent = typed(properties, place)?;
     if event.api_id != api.id {
-        return Err(TemplateError::at(
-            &place.key("ApiId"),
-            "is not the template's HTTP API",
-        ));
+        return Err(TemplateError::at(&place.key("ApiId"), "is not the template's HTTP API"));
     }
     if !event.path.starts_with('/') {
         return Err(TemplateError::at(&place.key("Path"), "does not start with /"));
     }
-    let patience = event
-        .timeout_in_millis
-        .map_or(LONGEST_PATIENCE, Duration::from_millis);
+    let patience = event.timeout_in_millis.map_or(LONGEST_PATIENCE, Duration::from_millis);
     Ok(Route {
         method: match event.method.to_uppercase().as_str() {
             "ANY" | "*" => Method::Any,
@@ -47,18 +42,12 @@ pub(super) fn route(api: &Api, function: &str, event: Event, place: &Place) -> R
 }
 
 fn authorizer(api: &Api, named: Option<String>, place: &Place) -> Result<Option<Authorizer>, TemplateError> {
-    let Some(name) = named
-        .or_else(|| api.default_authorizer.clone())
-        .filter(|name| name != "NONE")
-    else {
+    let Some(name) = named.or_else(|| api.default_authorizer.clone()).filter(|name| name != "NONE") else {
         return Ok(None);
     };
     match api.authorizers.get(&name) {
         Some(authorizer) => Ok(Some(authorizer.clone())),
-        None => Err(TemplateError::at(
-            &place.key("Auth"),
-            format!("the HTTP API has no authorizer {name}"),
-        )),
+        None => Err(TemplateError::at(&place.key("Auth"), format!("the HTTP API has no authorizer {name}"))),
     }
 }
 
@@ -71,16 +60,10 @@ pub(super) fn schedule(
     let properties = ignored::without_ignored("ScheduleV2 event", &event.properties, place)?;
     let event: ScheduleEvent = typed(properties, place)?;
     let every = rate(&event.schedule_expression).ok_or_else(|| {
-        let problem = format!(
-            "the local stack knows rate(N minutes), not {:?}",
-            event.schedule_expression
-        );
+        let problem = format!("the local stack knows rate(N minutes), not {:?}", event.schedule_expression);
         TemplateError::at(&place.key("ScheduleExpression"), problem)
     })?;
-    let input = event
-        .input
-        .map(|input| serde_json::from_str::<Value>(&input))
-        .transpose();
+    let input = event.input.map(|input| serde_json::from_str::<Value>(&input)).transpose();
     Ok(Schedule {
         name: format!("{function}.{name}"),
         function: function.to_owned(),
@@ -93,21 +76,14 @@ pub(super) fn schedule(
 
 /// `rate(1 minute)`, `rate(5 minutes)`, `rate(1 hour)`, `rate(2 days)`.
 fn rate(expression: &str) -> Option<Duration> {
-    let (count, unit) = expression
-        .strip_prefix("rate(")?
-        .strip_suffix(')')?
-        .split_once(' ')?;
+    let (count, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let seconds = match unit.trim_end_matches('s') {
         "minute" => 60,
         "hour" => 60 * 60,
         "day" => 24 * 60 * 60,
         _ => return None,
     };
-    count
-        .parse::<u64>()
-        .ok()
-        .filter(|count| *count > 0)
-        .map(|count| Duration::from_secs(count * seconds))
+    count.parse::<u64>().ok().filter(|count| *count > 0).map(|count| Duration::from_secs(count * seconds))
 }
 
 #[cfg(test)]

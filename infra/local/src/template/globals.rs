@@ -15,15 +15,11 @@ pub(super) struct Globals(Value);
 impl Globals {
     pub(super) fn of(document: &Value) -> Result<Self, TemplateError> {
         let globals = document.get("Globals").unwrap_or(&EMPTY);
-        if let Some(section) = globals
-            .as_object()
-            .and_then(|globals| globals.keys().find(|key| *key != "Function"))
+        if let Some(section) =
+            globals.as_object().and_then(|globals| globals.keys().find(|key| *key != "Function"))
         {
             let place = Place::default().key("Globals").key(section);
-            return Err(TemplateError::at(
-                &place,
-                "the local stack knows Globals.Function only",
-            ));
+            return Err(TemplateError::at(&place, "the local stack knows Globals.Function only"));
         }
         Ok(Self(globals.get("Function").unwrap_or(&EMPTY).clone()))
     }

@@ -8,33 +8,18 @@ use super::{Place, TemplateError, intrinsics};
 /// Resource types without a local counterpart.
 const TYPES: &[(&str, &str)] = &[
     ("AWS::CloudWatch::Alarm", "nobody is on call for a laptop"),
-    (
-        "AWS::CloudWatch::CompositeAlarm",
-        "nobody is on call for a laptop",
-    ),
+    ("AWS::CloudWatch::CompositeAlarm", "nobody is on call for a laptop"),
     ("AWS::CloudWatch::Dashboard", "the console shows every line"),
-    (
-        "AWS::IAM::ManagedPolicy",
-        "nothing checks permissions on one machine",
-    ),
+    ("AWS::IAM::ManagedPolicy", "nothing checks permissions on one machine"),
     ("AWS::IAM::Policy", "nothing checks permissions on one machine"),
     ("AWS::IAM::Role", "nothing checks permissions on one machine"),
-    (
-        "AWS::Lambda::Permission",
-        "nothing checks permissions on one machine",
-    ),
+    ("AWS::Lambda::Permission", "nothing checks permissions on one machine"),
     ("AWS::Logs::LogGroup", "log lines go to the console"),
     ("AWS::Logs::MetricFilter", "there are no metrics"),
     ("AWS::SNS::Subscription", "there is nobody to tell"),
     ("AWS::SNS::Topic", "there is nobody to tell"),
-    (
-        "AWS::SQS::Queue",
-        "it takes failed schedule events, which the console reports",
-    ),
-    (
-        "AWS::SQS::QueuePolicy",
-        "nothing checks permissions on one machine",
-    ),
+    ("AWS::SQS::Queue", "it takes failed schedule events, which the console reports"),
+    ("AWS::SQS::QueuePolicy", "nothing checks permissions on one machine"),
     ("AWS::Scheduler::ScheduleGroup", "schedules need no grouping"),
 ];
 
@@ -48,14 +33,8 @@ const PROPERTIES: &[(&str, &[(&str, &str)])] = &[
             ("DeadLetterQueue", "failed events are reported on the console"),
             ("DeploymentPreference", "nothing is deployed"),
             ("Description", "for people"),
-            (
-                "EphemeralStorage",
-                "functions share the machine's temporary folder",
-            ),
-            (
-                "EventInvokeConfig",
-                "an event is delivered once; its failure is reported on the console",
-            ),
+            ("EphemeralStorage", "functions share the machine's temporary folder"),
+            ("EventInvokeConfig", "an event is delivered once; its failure is reported on the console"),
             ("LoggingConfig.SystemLogLevel", "the runner writes its own lines"),
             ("PermissionsBoundary", "nothing checks permissions on one machine"),
             ("Policies", "nothing checks permissions on one machine"),
@@ -119,10 +98,7 @@ const PROPERTIES: &[(&str, &[(&str, &str)])] = &[
             ("Tags", "for people and bills"),
         ],
     ),
-    (
-        "HttpApi event",
-        &[("RouteSettings", "one person's requests need no throttling")],
-    ),
+    ("HttpApi event", &[("RouteSettings", "one person's requests need no throttling")]),
     (
         "ScheduleV2 event",
         &[
@@ -134,10 +110,7 @@ const PROPERTIES: &[(&str, &[(&str, &str)])] = &[
             ("Name", "the template's own name for it is used"),
             ("OmitName", "the template's own name for it is used"),
             ("PermissionsBoundary", "nothing checks permissions on one machine"),
-            (
-                "RetryPolicy",
-                "an event is delivered once; its failure is reported on the console",
-            ),
+            ("RetryPolicy", "an event is delivered once; its failure is reported on the console"),
             ("RoleArn", "nothing checks permissions on one machine"),
             ("ScheduleExpressionTimezone", "rates know no time zone"),
         ],
@@ -153,25 +126,11 @@ const SECTIONS: &[(&str, &str)] = &[
     ("Rules", "they guard a deployment's parameters"),
 ];
 
-const SECTIONS_READ: &[&str] = &[
-    "Conditions",
-    "Globals",
-    "Mappings",
-    "Parameters",
-    "Resources",
-    "Transform",
-];
+const SECTIONS_READ: &[&str] = &["Conditions", "Globals", "Mappings", "Parameters", "Resources", "Transform"];
 
 /// What may stand beside a resource's `Type` and `Properties`; `Condition` and `Metadata` are read.
-const BESIDE_PROPERTIES: &[&str] = &[
-    "Condition",
-    "DeletionPolicy",
-    "DependsOn",
-    "Metadata",
-    "Properties",
-    "Type",
-    "UpdateReplacePolicy",
-];
+const BESIDE_PROPERTIES: &[&str] =
+    &["Condition", "DeletionPolicy", "DependsOn", "Metadata", "Properties", "Type", "UpdateReplacePolicy"];
 
 /// Constraints of a parameter are for whoever deploys; defaults are taken to satisfy them.
 const OF_A_PARAMETER: &[&str] = &[
@@ -196,22 +155,15 @@ pub(super) fn is_type_without_effect(kind: &str) -> bool {
 /// made of known intrinsics.
 pub(super) fn without_ignored(kind: &str, properties: &Value, place: &Place) -> Result<Value, TemplateError> {
     let mut left = properties.clone();
-    let ignored = PROPERTIES
-        .iter()
-        .find(|(known, _)| *known == kind)
-        .map_or(&[][..], |(_, ignored)| ignored);
+    let ignored = PROPERTIES.iter().find(|(known, _)| *known == kind).map_or(&[][..], |(_, ignored)| ignored);
     for (path, _) in ignored {
-        let (parents, last) = path
-            .rsplit_once('.')
-            .map_or((None, *path), |(parents, last)| (Some(parents), last));
+        let (parents, last) =
+            path.rsplit_once('.').map_or((None, *path), |(parents, last)| (Some(parents), last));
         let parent = match parents {
             None => Some(&mut left),
             Some(parents) => left.pointer_mut(&format!("/{}", parents.replace('.', "/"))),
         };
-        if let Some(taken) = parent
-            .and_then(Value::as_object_mut)
-            .and_then(|parent| parent.remove(last))
-        {
+        if let Some(taken) = parent.and_then(Value::as_object_mut).and_then(|parent| parent.remove(last)) {
             intrinsics::check(&taken, &place.key(path))?;
         }
     }
@@ -243,10 +195,7 @@ fn only(object: &Value, known: impl Fn(&str) -> bool, place: &Place) -> Result<(
         return Err(TemplateError::at(place, "is not a mapping"));
     };
     match entries.keys().find(|name| !known(name)) {
-        Some(unknown) => Err(TemplateError::at(
-            &place.key(unknown),
-            "the local stack doesn't know this",
-        )),
+        Some(unknown) => Err(TemplateError::at(&place.key(unknown), "the local stack doesn't know this")),
         None => Ok(()),
     }
 }
@@ -257,10 +206,8 @@ mod tests {
 
     #[test]
     fn every_ignored_thing_says_why() {
-        let reasons = TYPES
-            .iter()
-            .chain(SECTIONS)
-            .chain(PROPERTIES.iter().flat_map(|(_, ignored)| ignored.iter()));
+        let reasons =
+            TYPES.iter().chain(SECTIONS).chain(PROPERTIES.iter().flat_map(|(_, ignored)| ignored.iter()));
         for (name, why) in reasons {
             assert!(!why.is_empty(), "{name}");
         }

@@ -39,11 +39,7 @@ pub(super) struct Values<'a> {
 
 impl<'a> Values<'a> {
     pub(super) fn of(document: &'a Value, given: &BTreeMap<String, String>) -> Result<Self> {
-        Ok(Self {
-            document,
-            parameters: parameters::values(document, given)?,
-            depth: Cell::new(0),
-        })
+        Ok(Self { document, parameters: parameters::values(document, given)?, depth: Cell::new(0) })
     }
 
     /// The value that a piece of the template stands for; `None` is `AWS::NoValue`.
@@ -100,9 +96,7 @@ impl<'a> Values<'a> {
             "Fn::Split" => {
                 let [separator, text] = two(argument, place)?;
                 let text = self.text(text, place)?;
-                Ok(Some(
-                    text.split(text_of(separator, place)?).map(Value::from).collect(),
-                ))
+                Ok(Some(text.split(text_of(separator, place)?).map(Value::from).collect()))
             }
             "Fn::Select" => {
                 let [index, items] = two(argument, place)?;
@@ -122,32 +116,24 @@ impl<'a> Values<'a> {
                 ]
                 .iter()
                 .try_fold(self.document, |node, key| node.get(key));
-                path.cloned()
-                    .map(Some)
-                    .ok_or_else(|| TemplateError::at(place, "is not in the Mappings"))
+                path.cloned().map(Some).ok_or_else(|| TemplateError::at(place, "is not in the Mappings"))
             }
-            "Condition" | "Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or" => self
-                .truth_of_call(name, argument, place)
-                .map(|truth| Some(Value::Bool(truth))),
+            "Condition" | "Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or" => {
+                self.truth_of_call(name, argument, place).map(|truth| Some(Value::Bool(truth)))
+            }
             unknown => Err(unknown_intrinsic(unknown, place)),
         }
     }
 
     /// Whether a condition of the `Conditions` section holds.
     pub(super) fn condition(&self, name: &str, place: &Place) -> Result<bool> {
-        let Some(definition) = self
-            .document
-            .get("Conditions")
-            .and_then(|conditions| conditions.get(name))
+        let Some(definition) = self.document.get("Conditions").and_then(|conditions| conditions.get(name))
         else {
             return Err(TemplateError::at(place, format!("there is no condition {name}")));
         };
         match self.resolve(definition, &Place::default().key("Conditions").key(name))? {
             Some(Value::Bool(truth)) => Ok(truth),
-            _ => Err(TemplateError::at(
-                place,
-                format!("{name} is neither true nor false"),
-            )),
+            _ => Err(TemplateError::at(place, format!("{name} is neither true nor false"))),
         }
     }
 
@@ -238,13 +224,10 @@ impl<'a> Values<'a> {
             return self.text(value, place);
         }
         match name.split_once('.') {
-            Some((resource, attribute)) => self
-                .attribute_of(&Value::from(vec![resource, attribute]), place)
-                .map(|value| as_text(&value)),
-            None => Ok(self
-                .reference(name, place)?
-                .map(|value| as_text(&value))
-                .unwrap_or_default()),
+            Some((resource, attribute)) => {
+                self.attribute_of(&Value::from(vec![resource, attribute]), place).map(|value| as_text(&value))
+            }
+            None => Ok(self.reference(name, place)?.map(|value| as_text(&value)).unwrap_or_default()),
         }
     }
 
@@ -270,13 +253,10 @@ pub(super) fn check(node: &Value, place: &Place) -> Result<()> {
         return Err(unknown_intrinsic(name, place));
     }
     match node {
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| check(item, &place.index(index))),
-        Value::Object(entries) => entries
-            .iter()
-            .try_for_each(|(key, value)| check(value, &place.key(key))),
+        Value::Array(items) => {
+            items.iter().enumerate().try_for_each(|(index, item)| check(item, &place.index(index)))
+        }
+        Value::Object(entries) => entries.iter().try_for_each(|(key, value)| check(value, &place.key(key))),
         _ => Ok(()),
     }
 }
@@ -291,10 +271,7 @@ fn intrinsic(node: &Value) -> Option<(&str, &Value)> {
 }
 
 fn unknown_intrinsic(name: &str, place: &Place) -> TemplateError {
-    TemplateError::at(
-        place,
-        format!("the local stack doesn't know the intrinsic function {name}"),
-    )
+    TemplateError::at(place, format!("the local stack doesn't know the intrinsic function {name}"))
 }
 
 pub(super) fn as_text(value: &Value) -> String {
@@ -305,16 +282,11 @@ pub(super) fn as_text(value: &Value) -> String {
 }
 
 fn text_of<'v>(value: &'v Value, place: &Place) -> Result<&'v str> {
-    value
-        .as_str()
-        .ok_or_else(|| TemplateError::at(place, "is not text"))
+    value.as_str().ok_or_else(|| TemplateError::at(place, "is not text"))
 }
 
 fn list<'v>(value: &'v Value, place: &Place) -> Result<&'v [Value]> {
-    value
-        .as_array()
-        .map(Vec::as_slice)
-        .ok_or_else(|| TemplateError::at(place, "is not a list"))
+    value.as_array().map(Vec::as_slice).ok_or_else(|| TemplateError::at(place, "is not a list"))
 }
 
 fn two<'v>(value: &'v Value, place: &Place) -> Result<[&'v Value; 2]> {

@@ -34,10 +34,7 @@ pub struct TemplateError {
 
 impl TemplateError {
     fn at(place: &Place, problem: impl Into<String>) -> Self {
-        Self {
-            place: place.to_string(),
-            problem: problem.into(),
-        }
+        Self { place: place.to_string(), problem: problem.into() }
     }
 }
 
@@ -52,9 +49,7 @@ pub fn read(text: &str, parameters: &BTreeMap<String, String>) -> Result<Templat
 
 /// Whether the template asks for this parameter.
 pub fn declares(text: &str, parameter: &str) -> Result<bool, TemplateError> {
-    Ok(parse::parse(text)?
-        .pointer("/Parameters")
-        .is_some_and(|declared| declared.get(parameter).is_some()))
+    Ok(parse::parse(text)?.pointer("/Parameters").is_some_and(|declared| declared.get(parameter).is_some()))
 }
 
 /// A place in the template, for error messages.
@@ -63,11 +58,7 @@ struct Place(String);
 
 impl Place {
     fn key(&self, key: &str) -> Self {
-        if self.0.is_empty() {
-            Self(key.to_owned())
-        } else {
-            Self(format!("{}.{key}", self.0))
-        }
+        if self.0.is_empty() { Self(key.to_owned()) } else { Self(format!("{}.{key}", self.0)) }
     }
 
     fn index(&self, index: usize) -> Self {
@@ -77,21 +68,14 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() {
-            "the template"
-        } else {
-            &self.0
-        })
+        f.write_str(if self.0.is_empty() { "the template" } else { &self.0 })
     }
 }
 
 /// The template that the crate's tests run on.
 #[cfg(test)]
 pub(crate) fn fixture() -> Template {
-    match read(
-        include_str!("../../tests/fixture/template.yaml"),
-        &BTreeMap::new(),
-    ) {
+    match read(include_str!("../../tests/fixture/template.yaml"), &BTreeMap::new()) {
         Ok(template) => template,
         Err(error) => panic!("{error}"),
     }

@@ -117,8 +117,6 @@ pub struct Secret {
 
 impl Template {
     pub fn function(&self, name: &str) -> Option<&Function> {
-        self.functions
-            .iter()
-            .find(|function| function.logical_id == name || function.package == name)
+        self.functions.iter().find(|function| function.logical_id == name || function.package == name)
     }
 }

@@ -46,14 +46,10 @@ pub(super) fn attribute(
 ) -> Result<String> {
     let kind = kind_of(resource);
     match (kind, attribute) {
-        (FUNCTION, "Arn") => Ok(arn(
-            "lambda",
-            &format!("function:{}", reference(values, resource, id, place)?),
-        )),
-        (TABLE, "Arn") => Ok(arn(
-            "dynamodb",
-            &format!("table/{}", reference(values, resource, id, place)?),
-        )),
+        (FUNCTION, "Arn") => {
+            Ok(arn("lambda", &format!("function:{}", reference(values, resource, id, place)?)))
+        }
+        (TABLE, "Arn") => Ok(arn("dynamodb", &format!("table/{}", reference(values, resource, id, place)?))),
         (KEY, "Arn") => Ok(arn("kms", &format!("key/{}", key_id(id)))),
         (KEY, "KeyId") => Ok(key_id(id)),
         (SECRET, "Id") => reference(values, resource, id, place),
@@ -67,10 +63,7 @@ pub(super) fn attribute(
 }
 
 fn name(values: &Values<'_>, resource: &Value, id: &str, property: &str, place: &Place) -> Result<String> {
-    match resource
-        .get("Properties")
-        .and_then(|properties| properties.get(property))
-    {
+    match resource.get("Properties").and_then(|properties| properties.get(property)) {
         Some(given) => values.text(given, place),
         None => Ok(physical(id)),
     }
@@ -93,14 +86,7 @@ pub(super) fn opaque(logical_id: &str, length: usize) -> String {
 /// A key id in the shape that KMS gives them.
 pub(super) fn key_id(logical_id: &str) -> String {
     let hex = hex(logical_id);
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..32]
-    )
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])
 }
 
 pub(super) fn arn(service: &str, resource: &str) -> String {

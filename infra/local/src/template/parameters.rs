@@ -15,10 +15,7 @@ pub(super) fn values(
 ) -> Result<BTreeMap<String, Value>, TemplateError> {
     let place = Place::default().key("Parameters");
     let none = Map::new();
-    let declared = document
-        .get("Parameters")
-        .and_then(Value::as_object)
-        .unwrap_or(&none);
+    let declared = document.get("Parameters").and_then(Value::as_object).unwrap_or(&none);
     if let Some(name) = given.keys().find(|name| !declared.contains_key(*name)) {
         return Err(TemplateError::at(&place, format!("there is no parameter {name}")));
     }
@@ -32,18 +29,12 @@ pub(super) fn values(
 
 fn parameter(declaration: &Value, given: Option<&String>, place: &Place) -> Result<Value, TemplateError> {
     ignored::check_parameter(declaration, place)?;
-    let kind = declaration
-        .get("Type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let kind = declaration.get("Type").and_then(Value::as_str).unwrap_or_default();
     let value = match (given, declaration.get("Default")) {
         (Some(given), _) => given.clone(),
         (None, Some(default)) => as_text(default),
         (None, None) => {
-            return Err(TemplateError::at(
-                place,
-                "has no default, and the local stack gives it no value",
-            ));
+            return Err(TemplateError::at(place, "has no default, and the local stack gives it no value"));
         }
     };
     match kind {

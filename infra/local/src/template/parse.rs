@@ -12,11 +12,7 @@ pub(super) fn parse(text: &str) -> Result<Value, TemplateError> {
     let yaml: Yaml =
         serde_yaml_ng::from_str(text).map_err(|error| TemplateError::at(&root, error.to_string()))?;
     let document = plain(yaml, &root)?;
-    if document.is_object() {
-        Ok(document)
-    } else {
-        Err(TemplateError::at(&root, "is not a mapping"))
-    }
+    if document.is_object() { Ok(document) } else { Err(TemplateError::at(&root, "is not a mapping")) }
 }
 
 fn plain(yaml: Yaml, place: &Place) -> Result<Value, TemplateError> {
@@ -70,12 +66,7 @@ fn number(value: &serde_yaml_ng::Number) -> Option<Value> {
         .as_i64()
         .map(Value::from)
         .or_else(|| value.as_u64().map(Value::from))
-        .or_else(|| {
-            value
-                .as_f64()
-                .and_then(serde_json::Number::from_f64)
-                .map(Value::Number)
-        })
+        .or_else(|| value.as_f64().and_then(serde_json::Number::from_f64).map(Value::Number))
 }
 
 fn key_text(key: &Yaml) -> Option<String> {

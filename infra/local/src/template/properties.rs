@@ -15,11 +15,7 @@ use super::{Place, TemplateError};
 pub(super) fn typed<T: DeserializeOwned>(properties: Value, place: &Place) -> Result<T, TemplateError> {
     serde_path_to_error::deserialize(properties).map_err(|error| {
         let path = error.path().to_string();
-        let place = if path == "." {
-            place.clone()
-        } else {
-            place.key(&path)
-        };
+        let place = if path == "." { place.clone() } else { place.key(&path) };
         TemplateError::at(&place, error.into_inner().to_string())
     })
 }

@@ -37,9 +37,7 @@ pub(super) fn collect(document: &Value, values: &Values<'_>) -> Result<Template>
         match resource.kind {
             FUNCTION => function(resource, &globals, values, &api, &mut template)?,
             HTTP_API => {}
-            TABLE => template
-                .tables
-                .push(storage::table(resource.id, resource.typed(values)?)),
+            TABLE => template.tables.push(storage::table(resource.id, resource.typed(values)?)),
             KEY => {
                 resource.typed::<properties::Key>(values)?;
                 template.keys.push(storage::key(resource.id));
@@ -48,9 +46,7 @@ pub(super) fn collect(document: &Value, values: &Values<'_>) -> Result<Template>
                 let alias: properties::Alias = resource.typed(values)?;
                 template.aliases.insert(alias.alias_name, alias.target_key_id);
             }
-            SECRET => template
-                .secrets
-                .push(storage::secret(resource.id, resource.typed(values)?)),
+            SECRET => template.secrets.push(storage::secret(resource.id, resource.typed(values)?)),
             kind if ignored::is_type_without_effect(kind) => {
                 super::intrinsics::check(resource.properties, &place)?
             }
@@ -118,23 +114,14 @@ fn present<'a>(document: &'a Value, values: &Values<'_>) -> Result<Vec<Resource<
 fn check_transform(document: &Value) -> Result<()> {
     match document.get("Transform").and_then(Value::as_str) {
         Some("AWS::Serverless-2016-10-31") => Ok(()),
-        _ => Err(TemplateError::at(
-            &Place::default().key("Transform"),
-            "must be AWS::Serverless-2016-10-31",
-        )),
+        _ => Err(TemplateError::at(&Place::default().key("Transform"), "must be AWS::Serverless-2016-10-31")),
     }
 }
 
 fn api(resources: &[Resource<'_>], values: &Values<'_>) -> Result<Api> {
-    let apis: Vec<_> = resources
-        .iter()
-        .filter(|resource| resource.kind == HTTP_API)
-        .collect();
+    let apis: Vec<_> = resources.iter().filter(|resource| resource.kind == HTTP_API).collect();
     let [resource] = apis.as_slice() else {
-        let problem = format!(
-            "the local stack serves one {HTTP_API}, and here are {}",
-            apis.len()
-        );
+        let problem = format!("the local stack serves one {HTTP_API}, and here are {}", apis.len());
         return Err(TemplateError::at(&Place::default().key("Resources"), problem));
     };
     let properties::HttpApi { auth, .. } = resource.typed(values)?;
@@ -167,11 +154,7 @@ fn api(resources: &[Resource<'_>], values: &Values<'_>) -> Result<Api> {
         };
         authorizers.insert(name, authorizer);
     }
-    Ok(Api {
-        id: names::opaque(resource.id, 10),
-        authorizers,
-        default_authorizer: auth.default_authorizer,
-    })
+    Ok(Api { id: names::opaque(resource.id, 10), authorizers, default_authorizer: auth.default_authorizer })
 }
 
 fn function(
@@ -183,34 +166,18 @@ fn function(
 ) -> Result<()> {
     let function: properties::Function = resource.typed_with(&globals.under(resource.properties), values)?;
     for (name, event) in function.events.unwrap_or_default() {
-        let place = resource
-            .place
-            .key("Properties")
-            .key("Events")
-            .key(&name)
-            .key("Properties");
+        let place = resource.place.key("Properties").key("Events").key(&name).key("Properties");
         match event.kind.as_str() {
-            "HttpApi" => template
-                .routes
-                .push(events::route(api, resource.id, event, &place)?),
-            "ScheduleV2" => template
-                .schedules
-                .push(events::schedule(&name, resource.id, event, &place)?),
+            "HttpApi" => template.routes.push(events::route(api, resource.id, event, &place)?),
+            "ScheduleV2" => template.schedules.push(events::schedule(&name, resource.id, event, &place)?),
             kind => {
-                let place = resource
-                    .place
-                    .key("Properties")
-                    .key("Events")
-                    .key(&name)
-                    .key("Type");
+                let place = resource.place.key("Properties").key("Events").key(&name).key("Type");
                 let problem = format!("the local stack doesn't know the event type {kind}");
                 return Err(TemplateError::at(&place, problem));
             }
         }
     }
-    let name = function
-        .function_name
-        .unwrap_or_else(|| names::physical(resource.id));
+    let name = function.function_name.unwrap_or_else(|| names::physical(resource.id));
     template.functions.push(Function {
         logical_id: resource.id.to_owned(),
         arn: names::arn("lambda", &format!("function:{name}")),
@@ -239,20 +206,10 @@ fn function(
 fn package(resource: &Resource<'_>) -> Result<String> {
     let place = resource.place.key("Metadata");
     if resource.metadata.get("BuildMethod").and_then(Value::as_str) != Some("rust-cargolambda") {
-        return Err(TemplateError::at(
-            &place.key("BuildMethod"),
-            "must be rust-cargolambda",
-        ));
+        return Err(TemplateError::at(&place.key("BuildMethod"), "must be rust-cargolambda"));
     }
-    match resource
-        .metadata
-        .pointer("/BuildProperties/Binary")
-        .and_then(Value::as_str)
-    {
+    match resource.metadata.pointer("/BuildProperties/Binary").and_then(Value::as_str) {
         Some(binary) => Ok(binary.to_owned()),
-        None => Err(TemplateError::at(
-            &place.key("BuildProperties").key("Binary"),
-            "is missing",
-        )),
+        None => Err(TemplateError::at(&place.key("BuildProperties").key("Binary"), "is missing")),
     }
 }

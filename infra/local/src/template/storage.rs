@@ -5,10 +5,7 @@ use super::{names, properties};
 
 pub(super) fn key(id: &str) -> Key {
     let id = names::key_id(id);
-    Key {
-        arn: names::arn("kms", &format!("key/{id}")),
-        id,
-    }
+    Key { arn: names::arn("kms", &format!("key/{id}")), id }
 }
 
 pub(super) fn table(id: &str, table: properties::Table) -> Table {
@@ -39,10 +36,7 @@ pub(super) fn table(id: &str, table: properties::Table) -> Table {
 }
 
 fn key_schema(elements: Vec<properties::KeyElement>) -> Vec<(String, String)> {
-    elements
-        .into_iter()
-        .map(|element| (element.attribute_name, element.key_type))
-        .collect()
+    elements.into_iter().map(|element| (element.attribute_name, element.key_type)).collect()
 }
 
 pub(super) fn secret(id: &str, secret: properties::Secret) -> Secret {
@@ -51,24 +45,16 @@ pub(super) fn secret(id: &str, secret: properties::Secret) -> Secret {
         (!generate.exclude_lowercase, ('a'..='z').collect::<String>()),
         (!generate.exclude_uppercase, ('A'..='Z').collect()),
         (!generate.exclude_numbers, ('0'..='9').collect()),
-        (
-            !generate.exclude_punctuation,
-            "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~".to_owned(),
-        ),
+        (!generate.exclude_punctuation, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~".to_owned()),
         (generate.include_space, " ".to_owned()),
     ];
-    let wanted = classes
-        .iter()
-        .filter(|(wanted, _)| *wanted)
-        .flat_map(|(_, characters)| characters.chars());
+    let wanted = classes.iter().filter(|(wanted, _)| *wanted).flat_map(|(_, characters)| characters.chars());
     let name = secret.name.unwrap_or_else(|| names::physical(id));
     Secret {
         logical_id: id.to_owned(),
         arn: names::secret_arn(id, &name),
         name,
         length: generate.password_length,
-        alphabet: wanted
-            .filter(|character| !generate.exclude_characters.contains(*character))
-            .collect(),
+        alphabet: wanted.filter(|character| !generate.exclude_characters.contains(*character)).collect(),
     }
 }

@@ -18,9 +18,7 @@ fn error(old: &str, new: &str) -> String {
 }
 
 fn environment(parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let given = parameters
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let given = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let text = include_str!("../../tests/fixture/template.yaml");
     let template = read(text, &given.collect()).unwrap();
     template.function("EchoFunction").unwrap().environment.clone()
@@ -34,11 +32,7 @@ fn the_template_that_is_deployed_is_understood() {
     let resolve = template.function("integrations-resolve").unwrap();
     assert_eq!(resolve.environment["BIFROST_PUBLIC_URL"], "http://localhost:7071");
     assert_eq!(resolve.timeout, Duration::from_secs(90));
-    let callback = template
-        .routes
-        .iter()
-        .find(|route| route.path == "/api/oauth/callback")
-        .unwrap();
+    let callback = template.routes.iter().find(|route| route.path == "/api/oauth/callback").unwrap();
     assert_eq!(callback.authorizer, None);
     assert_eq!(template.schedules[0].every, Duration::from_secs(60));
     assert_eq!(template.secrets.len(), 1);
@@ -52,29 +46,20 @@ fn globals_lie_under_the_functions_own_properties() {
     assert_eq!(echo.environment["DATA_TABLE"], "bifrost-local-DataTable");
     assert!(echo.environment["KEY"].starts_with("arn:aws:kms:us-east-1:000000000000:key/"));
     assert_eq!(echo.logging.level.as_deref(), Some("INFO"));
-    assert_eq!(
-        fixture().function("GuardFunction").unwrap().timeout,
-        Duration::from_secs(30)
-    );
+    assert_eq!(fixture().function("GuardFunction").unwrap().timeout, Duration::from_secs(30));
 }
 
 #[test]
 fn parameters_decide_conditions() {
     assert!(environment(&[])["PUBLIC_URL"].starts_with("https://"));
-    assert_eq!(
-        environment(&[("PublicUrl", "http://localhost:1")])["PUBLIC_URL"],
-        "http://localhost:1"
-    );
+    assert_eq!(environment(&[("PublicUrl", "http://localhost:1")])["PUBLIC_URL"], "http://localhost:1");
 }
 
 #[test]
 fn a_parameter_that_the_template_does_not_have_is_refused() {
     let text = include_str!("../../tests/fixture/template.yaml");
     let refused = read(text, &BTreeMap::from([("Colour".to_owned(), "red".to_owned())]));
-    assert_eq!(
-        refused.unwrap_err().to_string(),
-        "Parameters: there is no parameter Colour"
-    );
+    assert_eq!(refused.unwrap_err().to_string(), "Parameters: there is no parameter Colour");
 }
 
 #[test]
@@ -137,21 +122,13 @@ fn what_is_not_known_is_refused_by_its_place() {
             "Condition: HasPublicUrl\n    CreationPolicy: {}",
             "Resources.UnusedQueue.CreationPolicy: the local stack doesn't know this",
         ),
-        (
-            "!Ref DataTable\n",
-            "!Ref Nothing\n",
-            "there is no parameter or resource Nothing",
-        ),
+        ("!Ref DataTable\n", "!Ref Nothing\n", "there is no parameter or resource Nothing"),
         (
             "!GetAtt SealingKey.Arn",
             "!GetAtt SealingKey.Colour",
             "doesn't know the attribute Colour of AWS::KMS::Key",
         ),
-        (
-            "EnableSimpleResponses: true",
-            "EnableSimpleResponses: false",
-            "the local stack needs true",
-        ),
+        ("EnableSimpleResponses: true", "EnableSimpleResponses: false", "the local stack needs true"),
     ];
     for (old, new, expected) in cases {
         let error = error(old, new);
@@ -161,10 +138,7 @@ fn what_is_not_known_is_refused_by_its_place() {
 
 #[test]
 fn a_reference_that_leads_back_to_itself_ends_in_an_error() {
-    let error = error(
-        "!Not [!Equals [!Ref PublicUrl, \"\"]]",
-        "!Not [!Condition HasPublicUrl]",
-    );
+    let error = error("!Not [!Equals [!Ref PublicUrl, \"\"]]", "!Not [!Condition HasPublicUrl]");
     assert!(error.contains("refers to itself"), "{error}");
 }
 
@@ -190,12 +164,5 @@ fn intrinsics_come_out_as_cloudformation_has_them() {
         );
     }
     let template = fixture_with("SECRET: !Ref RootKeySecret", "SECRET: !Ref AWS::NoValue").unwrap();
-    assert_eq!(
-        template
-            .function("EchoFunction")
-            .unwrap()
-            .environment
-            .get("SECRET"),
-        None
-    );
+    assert_eq!(template.function("EchoFunction").unwrap().environment.get("SECRET"), None);
 }

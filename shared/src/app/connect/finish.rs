@@ -76,38 +76,24 @@ impl Bifrost {
             return Err(rejected(Problem::new(Code::LinkInvalid, detail)));
         }
         if state.used_at.is_some() {
-            return Err(NotConnected::Repeated {
-                outcome: state.outcome,
-            });
+            return Err(NotConnected::Repeated { outcome: state.outcome });
         }
         let (ticket, connection) = self.unused_ticket(&state.ticket).await.map_err(rejected)?;
         check_arrival(&arrival, &connection, &ticket).map_err(rejected)?;
-        let used = self
-            .store
-            .use_callback_state(&state_hash, Timestamp::now())
-            .await
-            .map_err(rejected)?;
+        let used = self.store.use_callback_state(&state_hash, Timestamp::now()).await.map_err(rejected)?;
         let Some(state) = used else {
             return Err(NotConnected::Repeated { outcome: None });
         };
 
-        let outcome = self
-            .redeem(&arrival, &state_hash, &state, &ticket, &connection, deadline)
-            .await;
+        let outcome = self.redeem(&arrival, &state_hash, &state, &ticket, &connection, deadline).await;
         let text = match &outcome {
             Ok(_) => format!("{} was connected.", connection.name),
             Err(problem) => format!("{} was not connected: {}", connection.name, problem.detail),
         };
         if let Err(problem) = self.store.settle_callback_state(&state_hash, &text).await {
-            tracing::warn!(
-                cause = problem.cause_chain(),
-                "the outcome of a sign-in was not kept"
-            );
+            tracing::warn!(cause = problem.cause_chain(), "the outcome of a sign-in was not kept");
         }
-        outcome.map_err(|problem| NotConnected::Failed {
-            connection: connection.name,
-            problem,
-        })
+        outcome.map_err(|problem| NotConnected::Failed { connection: connection.name, problem })
     }
 
     async fn redeem(
@@ -130,10 +116,7 @@ impl Bifrost {
             return Err(self.note_connect_failure(ticket, connection, failure).await);
         }
         let Some(code) = &arrival.code else {
-            let failure = Failure::new(
-                "malformed-answer",
-                "The provider sent neither a code nor an error.",
-            );
+            let failure = Failure::new("malformed-answer", "The provider sent neither a code nor an error.");
             return Err(self.note_connect_failure(ticket, connection, failure).await);
         };
         // Everything that could fail is in hand before the code is spent.
@@ -165,29 +148,17 @@ impl Bifrost {
             Err(failure) => return Err(self.note_connect_failure(ticket, connection, failure).await),
         };
         let key = ItemKey::grant(scope, connection.scope, &connection.name.folded());
-        let sealed = sealed_tokens(
-            &key,
-            &data_key,
-            &tokens,
-            &ticket.url_values,
-            tokens.refresh_token.is_some(),
-        )?;
+        let sealed =
+            sealed_tokens(&key, &data_key, &tokens, &ticket.url_values, tokens.refresh_token.is_some())?;
         let grant = new_grant(connection, &tokens, sealed);
         let incarnation = grant.incarnation;
-        let written = self
-            .write_connected(&key, ticket, &state.ticket, connection, grant, deadline)
-            .await;
+        let written = self.write_connected(&key, ticket, &state.ticket, connection, grant, deadline).await;
         if let Err(problem) = written {
             // The last try may have been one whose answer was lost: what stands is not to be revoked.
-            let stands = self
-                .store
-                .grant(&key)
-                .await?
-                .is_some_and(|grant| grant.incarnation == incarnation);
+            let stands = self.store.grant(&key).await?.is_some_and(|grant| grant.incarnation == incarnation);
             if !stands {
                 let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-                self.revoke(connection, client_secret.as_ref(), &ticket.url_values, token)
-                    .await;
+                self.revoke(connection, client_secret.as_ref(), &ticket.url_values, token).await;
                 return Err(problem);
             }
         }
@@ -212,15 +183,12 @@ impl Bifrost {
     ) -> Result<(), Problem> {
         let mut pause = Duration::from_millis(50);
         loop {
-            let written = self
-                .try_write_connected(key, ticket, ticket_hash, connection, &mut grant)
-                .await;
+            let written = self.try_write_connected(key, ticket, ticket_hash, connection, &mut grant).await;
             let problem = match written {
                 Ok(true) => return Ok(()),
-                Ok(false) => Problem::new(
-                    Code::Conflict,
-                    "The grant was changed while it was being connected.",
-                ),
+                Ok(false) => {
+                    Problem::new(Code::Conflict, "The grant was changed while it was being connected.")
+                }
                 Err(problem) if problem.code != Code::Unavailable => return Err(problem),
                 Err(problem) => problem,
             };
@@ -243,10 +211,7 @@ impl Bifrost {
     ) -> Result<bool, Problem> {
         let old = self.store.grant(key).await?;
         // The answer to an earlier try was lost, but the try was not.
-        if old
-            .as_ref()
-            .is_some_and(|old| old.incarnation == grant.incarnation)
-        {
+        if old.as_ref().is_some_and(|old| old.incarnation == grant.incarnation) {
             return Ok(true);
         }
         let continued = old.as_ref().filter(|old| old.connection_id == connection.id);
@@ -255,10 +220,8 @@ impl Bifrost {
             (grant.id, grant.created_at) = (old.id, old.created_at);
         }
         let scope = ticket.grant_scope;
-        let written = self
-            .store
-            .connect_grant(key, scope, connection, grant, old.as_ref(), ticket_hash)
-            .await?;
+        let written =
+            self.store.connect_grant(key, scope, connection, grant, old.as_ref(), ticket_hash).await?;
         Ok(written.is_ok())
     }
 
@@ -275,10 +238,7 @@ impl Bifrost {
         if ticket.grant_scope == connection.scope
             && let Err(problem) = self.store.connection_failed(connection, &error).await
         {
-            tracing::warn!(
-                cause = problem.cause_chain(),
-                "the reason of a failed sign-in was not kept"
-            );
+            tracing::warn!(cause = problem.cause_chain(), "the reason of a failed sign-in was not kept");
         }
         failure_problem(failure)
     }
@@ -287,10 +247,7 @@ impl Bifrost {
 /// The path tells which connection the provider was given, the issuer (RFC 9207) which provider it is.
 fn check_arrival(arrival: &Arrival<'_>, connection: &Connection, ticket: &Ticket) -> Result<(), Problem> {
     if connection.callback_segment().as_deref() != arrival.segment {
-        return Err(Problem::new(
-            Code::LinkInvalid,
-            "This sign-in was begun for another redirect URI.",
-        ));
+        return Err(Problem::new(Code::LinkInvalid, "This sign-in was begun for another redirect URI."));
     }
     let Some(issuer) = arrival.issuer else {
         return Ok(());
@@ -299,10 +256,9 @@ fn check_arrival(arrival: &Arrival<'_>, connection: &Connection, ticket: &Ticket
     let ours = authorization_url(connection, ticket)?;
     match issuer {
         Some(issuer) if issuer.host_str() == ours.host_str() => Ok(()),
-        _ => Err(Problem::new(
-            Code::LinkInvalid,
-            "The answer comes from another provider than the one asked.",
-        )),
+        _ => {
+            Err(Problem::new(Code::LinkInvalid, "The answer comes from another provider than the one asked."))
+        }
     }
 }
 

@@ -117,10 +117,8 @@ impl Bifrost {
         let connection = self.store.connection(owner, &name.folded()).await?;
         let connection = connection.ok_or_else(|| Problem::not_found("connection", name))?;
         if connection.settings.flow == Flow::ClientCredentials {
-            let detail = format!(
-                "{} has the flow client_credentials: nobody signs in to it.",
-                connection.name
-            );
+            let detail =
+                format!("{} has the flow client_credentials: nobody signs in to it.", connection.name);
             return Err(Problem::new(Code::WrongFlow, detail));
         }
         let url_values = self.values_for(grant_scope, &connection, integration).await?;
@@ -139,19 +137,12 @@ impl Bifrost {
             used_at: None,
         };
         let token = oauth::random_secret();
-        self.store
-            .create_ticket(&hash(&token), &ticket, ticket.expires_at + SIGN_IN_TIME)
-            .await?;
+        self.store.create_ticket(&hash(&token), &ticket, ticket.expires_at + SIGN_IN_TIME).await?;
         if grant_scope == owner {
-            self.store
-                .connection_pending(&connection, ticket.expires_at)
-                .await?;
+            self.store.connection_pending(&connection, ticket.expires_at).await?;
         }
         let connect_url = Exposed(format!("{public_url}/connect/{}", token.expose()).into());
-        Ok(ConnectLink {
-            connect_url,
-            expires_at: ticket.expires_at,
-        })
+        Ok(ConnectLink { connect_url, expires_at: ticket.expires_at })
     }
 
     /// What is about to be connected. Changes nothing.
@@ -164,10 +155,7 @@ impl Bifrost {
                 Some(organization.name)
             }
         };
-        let host = authorization_url(&connection, &ticket)?
-            .host_str()
-            .unwrap_or_default()
-            .to_owned();
+        let host = authorization_url(&connection, &ticket)?.host_str().unwrap_or_default().to_owned();
         Ok(Offer {
             connection: connection.name,
             description: connection.settings.description,
@@ -216,9 +204,7 @@ impl Bifrost {
             authorize_params: &connection.settings.authorize_params,
         })
         .map_err(failure_problem)?;
-        self.store
-            .create_callback_state(&state_hash, &callback_state)
-            .await?;
+        self.store.create_callback_state(&state_hash, &callback_state).await?;
         Ok(Departure {
             authorize_url: authorize_url.to_string().into(),
             cookie_name: cookie_name(&state_hash),
@@ -241,10 +227,7 @@ impl Bifrost {
         if ticket.used_at.is_some() {
             return Err(Problem::new(Code::LinkInvalid, "This link has been used."));
         }
-        let connection = self
-            .store
-            .connection(ticket.owner, &ticket.connection_name.folded())
-            .await?;
+        let connection = self.store.connection(ticket.owner, &ticket.connection_name.folded()).await?;
         let connection = connection.filter(|connection| connection.id == ticket.connection_id);
         Ok((ticket, connection.ok_or_else(link_invalid)?))
     }
@@ -269,11 +252,7 @@ impl Bifrost {
             (found, None) => found.map(|(seen, _)| seen).filter(|seen| seen.uses(&folded)),
         };
         let mapped = seen.as_ref().is_some_and(|seen| seen.mapping.is_some());
-        if !mapped
-            && !self
-                .is_available(scope, connection, integration.is_none())
-                .await?
-        {
+        if !mapped && !self.is_available(scope, connection, integration.is_none()).await? {
             return Err(Problem::not_found("connection", &connection.name));
         }
         let values = url_values(connection, seen.as_ref());
@@ -295,19 +274,12 @@ impl Bifrost {
 }
 
 fn authorization_url(connection: &Connection, ticket: &Ticket) -> Result<url::Url, Problem> {
-    let template = connection
-        .settings
-        .authorization_url
-        .as_ref()
-        .ok_or_else(link_invalid)?;
+    let template = connection.settings.authorization_url.as_ref().ok_or_else(link_invalid)?;
     fill(template, &ticket.url_values)
 }
 
 fn link_invalid() -> Problem {
-    Problem::new(
-        Code::LinkInvalid,
-        "There is no such link, or it is for a connection that is gone.",
-    )
+    Problem::new(Code::LinkInvalid, "There is no such link, or it is for a connection that is gone.")
 }
 
 fn failure_problem(failure: Failure) -> Problem {

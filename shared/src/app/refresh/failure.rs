@@ -28,22 +28,12 @@ impl Bifrost {
         failures: u32,
     ) -> Result<Attempt, Problem> {
         let now = Timestamp::now();
-        let failed = failed_exchange(
-            reached.connection.settings.flow,
-            failure,
-            maybe_spent,
-            failures,
-            now,
-        );
+        let failed = failed_exchange(reached.connection.settings.flow, failure, maybe_spent, failures, now);
         tracing::warn!(
             grant = %holder.grant, connection = %reached.connection.id, code = failure.code,
             detail = failed.error.detail, "a refresh failed"
         );
-        match self
-            .store
-            .write_failure(&reached.grant_key, holder, &failed, now)
-            .await?
-        {
+        match self.store.write_failure(&reached.grant_key, holder, &failed, now).await? {
             Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
             Written::Forestalled(grant) => {
                 self.give_back_lease(reached, holder, grant.as_deref()).await;
@@ -60,10 +50,7 @@ impl Bifrost {
         seen: Option<Grant>,
         problem: Problem,
     ) -> Result<Attempt, Problem> {
-        let lasting = matches!(
-            problem.code,
-            Code::SecretUnavailable | Code::PlaceholderUnresolved
-        );
+        let lasting = matches!(problem.code, Code::SecretUnavailable | Code::PlaceholderUnresolved);
         let Some(grant) = seen.filter(|_| lasting) else {
             return Err(problem);
         };
@@ -84,11 +71,7 @@ impl Bifrost {
         if let Some(cause) = problem.cause_chain() {
             tracing::warn!(grant = %grant.id, code = %problem.code, cause, "a refresh could not begin");
         }
-        match self
-            .store
-            .write_unbegun(&reached.grant_key, &grant, &failed, now)
-            .await?
-        {
+        match self.store.write_unbegun(&reached.grant_key, &grant, &failed, now).await? {
             Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
             Written::Forestalled(grant) => Ok(Attempt::Moved(grant)),
         }
@@ -112,17 +95,11 @@ fn failed_exchange(
         );
     }
     let pause = match failure.class {
-        FailureClass::Throttled {
-            retry_after: Some(asked),
-        } => asked.min(LONGEST_RETRY_AFTER),
+        FailureClass::Throttled { retry_after: Some(asked) } => asked.min(LONGEST_RETRY_AFTER),
         _ => backoff(failures, jitter()),
     };
     FailedExchange {
-        status: if terminal {
-            GrantStatus::Reauthorize
-        } else {
-            GrantStatus::Failing
-        },
+        status: if terminal { GrantStatus::Reauthorize } else { GrantStatus::Failing },
         error,
         retry_at: (!terminal).then(|| now + pause),
         maybe_spent: maybe_spent || failure.may_have_spent_the_token(),
@@ -158,10 +135,7 @@ pub(super) fn refusal_problem(grant: Option<&Grant>, flow: Flow, refusal: &Refus
 pub(super) fn warning_text(warning: &Warning, grant: &Grant) -> String {
     match (warning, &grant.last_error) {
         (Warning::Failing, Some(error)) => {
-            format!(
-                "Refreshing fails ({}: {}); this token is still good.",
-                error.code, error.title
-            )
+            format!("Refreshing fails ({}: {}); this token is still good.", error.code, error.title)
         }
         (Warning::Failing, None) => "Refreshing fails; this token is still good.".to_owned(),
         (Warning::NoRefreshToken, _) => {

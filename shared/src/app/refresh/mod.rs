@@ -103,10 +103,7 @@ impl Bifrost {
                 grant => match self.attempt(reached, grant, want, deadline).await? {
                     Attempt::Refreshed(grant) => {
                         let usable = self.usable(reached, Some(*grant), None).await?;
-                        return Ok(Usable {
-                            exchanged: true,
-                            ..usable
-                        });
+                        return Ok(Usable { exchanged: true, ..usable });
                     }
                     Attempt::Moved(grant) => seen = grant.map(|grant| *grant),
                 },
@@ -125,12 +122,7 @@ impl Bifrost {
         let sealed = grant.access_token.as_ref().ok_or_else(none)?;
         let access_token = self.open_token(reached, ACCESS_TOKEN, sealed).await?;
         let warning = warning.map(|warning| warning_text(&warning, &grant));
-        Ok(Usable {
-            grant,
-            access_token,
-            warning,
-            exchanged: false,
-        })
+        Ok(Usable { grant, access_token, warning, exchanged: false })
     }
 
     pub(super) async fn open_token(
@@ -139,9 +131,7 @@ impl Bifrost {
         attribute: &str,
         sealed: &Sealed,
     ) -> Result<Secret, Problem> {
-        self.vault
-            .open(reached.grant_scope, &reached.grant_key, attribute, sealed)
-            .await
+        self.vault.open(reached.grant_scope, &reached.grant_key, attribute, sealed).await
     }
 
     /// Steps 0 to 4, once. `Moved` carries the grant as it is now, whoever changed it.
@@ -180,17 +170,13 @@ impl Bifrost {
                     &holder,
                     &prepared,
                     tokens,
-                    Circumstances {
-                        forced,
-                        contested: doubt.contested,
-                    },
+                    Circumstances { forced, contested: doubt.contested },
                     deadline,
                 )
                 .await
             }
             Err(failure) => {
-                self.note_failure(reached, &holder, &failure, doubt.maybe_spent, failed_before + 1)
-                    .await
+                self.note_failure(reached, &holder, &failure, doubt.maybe_spent, failed_before + 1).await
             }
         }
     }
@@ -210,13 +196,7 @@ impl Bifrost {
             Some(sealed) => Some(self.open_token(reached, REFRESH_TOKEN, sealed).await?),
             None => None,
         };
-        Ok(Prepared {
-            client_secret,
-            data_key,
-            refresh_token,
-            token_url,
-            url_values,
-        })
+        Ok(Prepared { client_secret, data_key, refresh_token, token_url, url_values })
     }
 
     /// Steps 1 and 2.
@@ -225,41 +205,19 @@ impl Bifrost {
         let owner = uuid::Uuid::new_v4().simple().to_string();
         let until = now + LEASE;
         let Some(grant) = seen else {
-            let grant = first_grant(
-                reached,
-                Lease {
-                    owner: owner.clone(),
-                    until,
-                },
-                now,
-            );
-            let holder = Holder {
-                grant: grant.id,
-                owner,
-                incarnation: grant.incarnation,
-                spending: 0,
-            };
+            let grant = first_grant(reached, Lease { owner: owner.clone(), until }, now);
+            let holder = Holder { grant: grant.id, owner, incarnation: grant.incarnation, spending: 0 };
             // A grant of a connection that had this name before is in nobody's way.
             let ghost = self.store.grant(&reached.grant_key).await?;
-            if ghost
-                .as_ref()
-                .is_some_and(|ghost| ghost.connection_id == reached.connection.id)
-            {
+            if ghost.as_ref().is_some_and(|ghost| ghost.connection_id == reached.connection.id) {
                 return Ok(Leased::Moved(ghost.map(Box::new)));
             }
             let scope = reached.grant_scope;
-            let created = self
-                .store
-                .create_leased_grant(&reached.grant_key, scope, &grant, ghost.as_ref())
-                .await?;
+            let created =
+                self.store.create_leased_grant(&reached.grant_key, scope, &grant, ghost.as_ref()).await?;
             return match created {
-                true => Ok(Leased::Taken {
-                    holder,
-                    doubt: Doubt::default(),
-                }),
-                false => Ok(Leased::Moved(
-                    self.store.grant(&reached.grant_key).await?.map(Box::new),
-                )),
+                true => Ok(Leased::Taken { holder, doubt: Doubt::default() }),
+                false => Ok(Leased::Moved(self.store.grant(&reached.grant_key).await?.map(Box::new))),
             };
         };
         let lapsed = grant.has_lapsed_lease(now);
@@ -269,17 +227,8 @@ impl Bifrost {
             contested: lapsed || (grant.maybe_spent && grant.failures > 0),
         };
         let (incarnation, spending) = (grant.incarnation, grant.generation);
-        let holder = Holder {
-            grant: grant.id,
-            owner,
-            incarnation,
-            spending,
-        };
-        match self
-            .store
-            .lease_grant(&reached.grant_key, &grant, &holder, until)
-            .await?
-        {
+        let holder = Holder { grant: grant.id, owner, incarnation, spending };
+        match self.store.lease_grant(&reached.grant_key, &grant, &holder, until).await? {
             Written::Done(_) => Ok(Leased::Taken { holder, doubt }),
             // The answer to an earlier try of the SDK was lost, but the try was not.
             Written::Forestalled(Some(grant)) if grant.is_held_by(&holder.owner) => {
@@ -291,11 +240,8 @@ impl Bifrost {
 
     /// Step 3. Whatever it is called, it is one request that may spend the token.
     async fn exchange(&self, connection: &Connection, prepared: &Prepared) -> Result<TokenSet, Failure> {
-        let registration = registration(
-            connection,
-            prepared.client_secret.as_ref(),
-            prepared.token_url.clone(),
-        );
+        let registration =
+            registration(connection, prepared.client_secret.as_ref(), prepared.token_url.clone());
         let now = Timestamp::now();
         match (connection.settings.flow, &prepared.refresh_token) {
             (Flow::AuthorizationCode, Some(token)) => {
@@ -311,11 +257,7 @@ impl Bifrost {
     async fn keep_renewing(&self, key: &ItemKey, holder: &Holder) {
         loop {
             tokio::time::sleep(RENEWAL).await;
-            match self
-                .store
-                .renew_lease(key, holder, Timestamp::now() + LEASE)
-                .await
-            {
+            match self.store.renew_lease(key, holder, Timestamp::now() + LEASE).await {
                 Ok(true) => {}
                 Ok(false) => {
                     tracing::warn!(grant = %holder.grant, "the lease was lost while the exchange is in flight")
@@ -368,9 +310,7 @@ impl Bifrost {
                 Ok(Attempt::Refreshed(grant))
             }
             Written::Forestalled(grant) => {
-                let stands = grant
-                    .as_ref()
-                    .is_some_and(|grant| grant.incarnation == holder.incarnation);
+                let stands = grant.as_ref().is_some_and(|grant| grant.incarnation == holder.incarnation);
                 if !stands {
                     self.revoke_received(&reached.connection, prepared, &tokens).await;
                 }
@@ -385,11 +325,7 @@ impl Bifrost {
     async fn give_up_lease(&self, reached: &Reached, holder: &Holder, doubt: &Doubt) -> Result<(), Problem> {
         let key = &reached.grant_key;
         match doubt.lapsed {
-            true => self
-                .store
-                .renew_lease(key, holder, Timestamp::now() - RENEWAL)
-                .await
-                .map(drop),
+            true => self.store.renew_lease(key, holder, Timestamp::now() - RENEWAL).await.map(drop),
             false => self.store.release_lease(key, holder).await,
         }
     }
@@ -427,13 +363,7 @@ impl Bifrost {
     /// What arrived for a grant that is gone must not live on at the provider. Best effort: it expires anyway.
     async fn revoke_received(&self, connection: &Connection, prepared: &Prepared, tokens: &TokenSet) {
         let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-        self.revoke(
-            connection,
-            prepared.client_secret.as_ref(),
-            &prepared.url_values,
-            token,
-        )
-        .await;
+        self.revoke(connection, prepared.client_secret.as_ref(), &prepared.url_values, token).await;
     }
 }
 
@@ -474,9 +404,7 @@ fn decide(reached: &Reached, seen: Option<&Grant>, want: Want, now: Timestamp) -
         Some(grant) if may_begin_anew(reached, grant) => Decision::Refresh,
         // The organization is another tenant now: the old one's token must not come out, not even as a stopgap.
         Some(grant) if mints_elsewhere(reached, grant) => match grant.retry_at {
-            Some(at) if at > now => Decision::Refuse(Refusal::Failing {
-                retry_after: at.since(now),
-            }),
+            Some(at) if at > now => Decision::Refuse(Refusal::Failing { retry_after: at.since(now) }),
             _ => Decision::Refresh,
         },
         Some(grant) => grant.decide(flow, want, now),
@@ -485,24 +413,16 @@ fn decide(reached: &Reached, seen: Option<&Grant>, want: Want, now: Timestamp) -
 
 /// Disconnecting a client that speaks for itself holds until its connection is edited.
 fn may_begin_anew(reached: &Reached, grant: &Grant) -> bool {
-    let Connection {
-        settings, revision, ..
-    } = &reached.connection;
+    let Connection { settings, revision, .. } = &reached.connection;
     settings.flow == Flow::ClientCredentials
         && grant.status == GrantStatus::Disconnected
-        && grant
-            .disconnected_at_revision
-            .is_some_and(|then| then < *revision)
+        && grant.disconnected_at_revision.is_some_and(|then| then < *revision)
 }
 
 /// The grant's tokens came from another URL than the next one should.
 fn mints_elsewhere(reached: &Reached, grant: &Grant) -> bool {
     let disconnected = grant.status == GrantStatus::Disconnected;
-    !disconnected
-        && reached
-            .mint_at
-            .as_ref()
-            .is_some_and(|values| *values != grant.url_values)
+    !disconnected && reached.mint_at.as_ref().is_some_and(|values| *values != grant.url_values)
 }
 
 /// Nothing is spent that could not be seen through to its end.

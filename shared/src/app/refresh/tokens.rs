@@ -75,11 +75,8 @@ pub(in crate::app) fn sealed_tokens(
     url_values: &BTreeMap<String, String>,
     swept: bool,
 ) -> Result<NewTokens, Problem> {
-    let refresh_token = tokens
-        .refresh_token
-        .as_ref()
-        .map(|token| data_key.seal(key, REFRESH_TOKEN, token))
-        .transpose()?;
+    let refresh_token =
+        tokens.refresh_token.as_ref().map(|token| data_key.seal(key, REFRESH_TOKEN, token)).transpose()?;
     let issued_at = tokens.expires_at - tokens.lifetime;
     Ok(NewTokens {
         access_token: data_key.seal(key, ACCESS_TOKEN, &tokens.access_token)?,

@@ -18,25 +18,10 @@ async fn a_new_connection_shows_what_was_set_what_follows_from_it_and_no_secret(
     for (field, value) in shown.as_object().unwrap() {
         assert_eq!(&created[field], value, "{field}");
     }
-    assert_eq!(
-        (&created["scope"], &created["status"]),
-        (&json!("global"), &json!("not_connected"))
-    );
-    assert_eq!(
-        (&created["pkce"], &created["callback"]),
-        (&json!(true), &json!("named"))
-    );
-    assert_eq!(
-        (&created["available_to"], &created["has_refresh_token"]),
-        (&json!("all"), &json!(false))
-    );
-    for empty in [
-        "expires_at",
-        "last_refresh_at",
-        "next_refresh_at",
-        "last_error",
-        "client_secret_ref",
-    ] {
+    assert_eq!((&created["scope"], &created["status"]), (&json!("global"), &json!("not_connected")));
+    assert_eq!((&created["pkce"], &created["callback"]), (&json!(true), &json!("named")));
+    assert_eq!((&created["available_to"], &created["has_refresh_token"]), (&json!("all"), &json!(false)));
+    for empty in ["expires_at", "last_refresh_at", "next_refresh_at", "last_error", "client_secret_ref"] {
         assert!(created[empty].is_null(), "{empty}: {}", created[empty]);
     }
 }
@@ -47,33 +32,15 @@ async fn every_connection_has_a_redirect_uri_that_no_other_has() {
     let provider = TestProvider::start().await;
     let acme = app.organization("Acme").await;
     let name = app.unique("Halo");
-    let global = app
-        .connection(&name, "global", &provider, json!({}))
-        .await
-        .created;
-    let own = app
-        .connection(&name, &acme.id, &provider, json!({}))
-        .await
-        .created;
+    let global = app.connection(&name, "global", &provider, json!({})).await.created;
+    let own = app.connection(&name, &acme.id, &provider, json!({})).await.created;
     let encoded = name.replace(' ', "%20");
-    assert_eq!(
-        global["redirect_uri"],
-        format!("{}/oauth/callback/{encoded}", app.url())
-    );
+    assert_eq!(global["redirect_uri"], format!("{}/oauth/callback/{encoded}", app.url()));
     let id = own["id"].as_str().unwrap();
-    assert_eq!(
-        own["redirect_uri"],
-        format!("{}/oauth/callback/{encoded}~{id}", app.url())
-    );
-    let body = with(
-        provider.authorization_code(),
-        json!({"name": app.unique("Old"), "callback": "shared"}),
-    );
+    assert_eq!(own["redirect_uri"], format!("{}/oauth/callback/{encoded}~{id}", app.url()));
+    let body = with(provider.authorization_code(), json!({"name": app.unique("Old"), "callback": "shared"}));
     let shared = app.create_connection("global", body).await.created;
-    assert_eq!(
-        shared["redirect_uri"],
-        format!("{}/api/oauth/callback", app.url())
-    );
+    assert_eq!(shared["redirect_uri"], format!("{}/api/oauth/callback", app.url()));
 }
 
 #[tokio::test]
@@ -81,13 +48,8 @@ async fn scopes_in_one_string_are_split_at_white_space() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
     let changes = json!({"scopes": "offline_access  Directory.Read.All\nread"});
-    let connection = app
-        .connection(&app.unique("Graph"), "global", &provider, changes)
-        .await;
-    assert_eq!(
-        connection.created["scopes"],
-        json!(["offline_access", "Directory.Read.All", "read"])
-    );
+    let connection = app.connection(&app.unique("Graph"), "global", &provider, changes).await;
+    assert_eq!(connection.created["scopes"], json!(["offline_access", "Directory.Read.All", "read"]));
 }
 
 #[tokio::test]
@@ -97,18 +59,9 @@ async fn a_name_is_taken_within_its_scope_only() {
     let acme = app.organization("Acme").await;
     let name = app.unique("Microsoft Graph");
     app.connection(&name, "global", &provider, json!({})).await;
-    let same = with(
-        provider.authorization_code(),
-        json!({"name": name.to_lowercase().replace(' ', "-")}),
-    );
-    app.root()
-        .post("/connections?scope=global", same.clone())
-        .await
-        .problem(409, "name-taken");
-    app.root()
-        .post(&format!("/connections?scope={}", acme.id), same)
-        .await
-        .expect(201);
+    let same = with(provider.authorization_code(), json!({"name": name.to_lowercase().replace(' ', "-")}));
+    app.root().post("/connections?scope=global", same.clone()).await.problem(409, "name-taken");
+    app.root().post(&format!("/connections?scope={}", acme.id), same).await.expect(201);
 }
 
 #[tokio::test]
@@ -136,10 +89,7 @@ async fn every_field_that_is_wrong_or_unknown_is_named() {
         "tenant",
         "token_url",
     ]);
-    app.root()
-        .post("/connections?scope=rubbish", json!({}))
-        .await
-        .invalid(&["scope"]);
+    app.root().post("/connections?scope=rubbish", json!({})).await.invalid(&["scope"]);
 }
 
 #[tokio::test]
@@ -149,16 +99,10 @@ async fn a_flow_needs_the_urls_and_the_secret_that_it_uses() {
     let create = async |body: Value| app.root().post("/connections?scope=global", body).await;
     let named = json!({"name": app.unique("X")});
     let by_hand = with(provider.authorization_code(), named.clone());
-    create(with(by_hand.clone(), json!({"authorization_url": null})))
-        .await
-        .invalid(&["authorization_url"]);
-    create(with(by_hand, json!({"token_url": null})))
-        .await
-        .invalid(&["token_url"]);
+    create(with(by_hand.clone(), json!({"authorization_url": null}))).await.invalid(&["authorization_url"]);
+    create(with(by_hand, json!({"token_url": null}))).await.invalid(&["token_url"]);
     let by_itself = with(provider.client_credentials(), named);
-    create(with(by_itself, json!({"client_secret": null})))
-        .await
-        .invalid(&["client_secret"]);
+    create(with(by_itself, json!({"client_secret": null}))).await.invalid(&["client_secret"]);
 }
 
 #[tokio::test]
@@ -171,14 +115,8 @@ async fn only_this_machine_may_be_reached_without_https() {
         "http://10.0.0.1/token",
         "//x/token",
     ] {
-        let body = with(
-            provider.authorization_code(),
-            json!({"name": app.unique("X"), "token_url": url}),
-        );
-        app.root()
-            .post("/connections?scope=global", body)
-            .await
-            .invalid(&["token_url"]);
+        let body = with(provider.authorization_code(), json!({"name": app.unique("X"), "token_url": url}));
+        app.root().post("/connections?scope=global", body).await.invalid(&["token_url"]);
     }
 }
 
@@ -194,17 +132,10 @@ async fn a_secret_reference_leads_to_connection_secrets_only() {
         with(body, json!({"name": app.unique("X")}))
     };
     for bad in ["bifrost/root-key", "bifrost/connections/", "arn:aws:x"] {
-        app.root()
-            .post("/connections?scope=global", by_reference(bad))
-            .await
-            .invalid(&["client_secret_ref"]);
+        app.root().post("/connections?scope=global", by_reference(bad)).await.invalid(&["client_secret_ref"]);
     }
     let good = by_reference("bifrost/connections/halo");
-    let created = app
-        .root()
-        .post("/connections?scope=global", good)
-        .await
-        .expect(201);
+    let created = app.root().post("/connections?scope=global", good).await.expect(201);
     assert_eq!(created["client_secret_ref"], "bifrost/connections/halo");
 }
 
@@ -213,35 +144,22 @@ async fn users_make_connections_for_their_own_organization_and_workflows_make_no
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
     let (acme, globex) = (app.organization("Acme").await, app.organization("Globex").await);
-    let (user, workflow) = (
-        app.key(Role::User, &acme).await,
-        app.key(Role::Workflow, &acme).await,
-    );
+    let (user, workflow) = (app.key(Role::User, &acme).await, app.key(Role::Workflow, &acme).await);
     let body = || with(provider.authorization_code(), json!({"name": app.unique("Halo")}));
     let own = user.post("/connections", body()).await.expect(201);
     assert_eq!(own["scope"], acme.id.as_str());
     for scope in ["global", globex.id.as_str()] {
-        user.post(&format!("/connections?scope={scope}"), body())
-            .await
-            .problem(403, "scope-forbidden");
+        user.post(&format!("/connections?scope={scope}"), body()).await.problem(403, "scope-forbidden");
     }
-    workflow
-        .post("/connections", body())
-        .await
-        .problem(403, "forbidden");
+    workflow.post("/connections", body()).await.problem(403, "forbidden");
     let msp = app.provider_organization("MSP").await;
     let provider_user = app.key(Role::User, &msp).await;
-    provider_user
-        .post("/connections?scope=global", body())
-        .await
-        .problem(403, "forbidden");
+    provider_user.post("/connections?scope=global", body()).await.problem(403, "forbidden");
     for admins_own in [
         json!({"callback": "shared"}),
         json!({"client_secret": null, "client_secret_ref": "bifrost/connections/x"}),
     ] {
-        user.post("/connections", with(body(), admins_own))
-            .await
-            .problem(403, "forbidden");
+        user.post("/connections", with(body(), admins_own)).await.problem(403, "forbidden");
     }
 }
 
@@ -251,8 +169,5 @@ async fn an_organization_must_stand_to_own_a_connection() {
     let provider = TestProvider::start().await;
     let body = with(provider.authorization_code(), json!({"name": app.unique("Halo")}));
     let nobody = uuid::Uuid::new_v4();
-    app.root()
-        .post(&format!("/connections?scope={nobody}"), body)
-        .await
-        .problem(404, "not-found");
+    app.root().post(&format!("/connections?scope={nobody}"), body).await.problem(404, "not-found");
 }

@@ -9,14 +9,8 @@ async fn what_integrations_use_stays_unless_forced_and_they_are_named() {
     let provider = TestProvider::start().await;
     let by_name = app.integration("Halo", json!({})).await;
     let connection = app.connection(&by_name, "global", &provider, json!({})).await;
-    let by_link = app
-        .integration("Linked", json!({"connection": by_name.replace(' ', "_")}))
-        .await;
-    let refused = app
-        .root()
-        .delete(&connection.path(""))
-        .await
-        .problem(409, "in-use");
+    let by_link = app.integration("Linked", json!({"connection": by_name.replace(' ', "_")})).await;
+    let refused = app.root().delete(&connection.path("")).await.problem(409, "in-use");
     let detail = refused["detail"].as_str().unwrap();
     assert!(detail.contains(&by_name) && detail.contains(&by_link), "{detail}");
     app.show(&connection).await;
@@ -52,18 +46,13 @@ async fn all_its_grants_are_revoked_and_the_same_name_again_adopts_none() {
     let connection = app.connected(&provider).await;
     app.connect_for(&connection, &acme).await;
     let own = format!("/connections/{}/token?scope={}", connection.name, acme.id);
-    let tokens = [
-        app.token(&connection).await.expect(200),
-        app.root().get(&own).await.expect(200),
-    ];
+    let tokens = [app.token(&connection).await.expect(200), app.root().get(&own).await.expect(200)];
     app.root().delete(&connection.path("")).await.expect(204);
     for token in tokens {
         let token = token["access_token"].as_str().unwrap();
         assert_eq!(provider.control().family_revoked(token), Some(true));
     }
-    let again = app
-        .connection(&connection.name, "global", &provider, json!({}))
-        .await;
+    let again = app.connection(&connection.name, "global", &provider, json!({})).await;
     assert_ne!(again.created["id"], connection.created["id"]);
     assert_eq!(app.show(&again).await["status"], "not_connected");
     app.token(&again).await.problem(409, "not-connected");
@@ -114,9 +103,7 @@ async fn tokens_that_arrive_after_the_deletion_are_revoked_and_serve_nobody() {
     }
     app.root().delete(&connection.path("")).await.expect(204);
     let late = refresh.await.unwrap();
-    let again = app
-        .connection(&connection.name, "global", &provider, json!({}))
-        .await;
+    let again = app.connection(&connection.name, "global", &provider, json!({})).await;
     app.token(&again).await.problem(409, "not-connected");
     assert_ne!(late.status, 200, "{}", late.text);
     for secret in provider.control().secrets_handed_out() {
@@ -129,13 +116,10 @@ async fn tokens_that_arrive_after_the_deletion_are_revoked_and_serve_nobody() {
 async fn a_link_to_sign_in_dies_with_its_connection() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
-    let connection = app
-        .connection(&app.unique("Halo"), "global", &provider, json!({}))
-        .await;
+    let connection = app.connection(&app.unique("Halo"), "global", &provider, json!({})).await;
     let link = app.connect_url(&connection).await;
     app.root().delete(&connection.path("")).await.expect(204);
-    app.connection(&connection.name, "global", &provider, json!({}))
-        .await;
+    app.connection(&connection.name, "global", &provider, json!({})).await;
     let page = Browser::new().open(&link).await;
     assert!((400..500).contains(&page.status), "{}", page.text);
 }
@@ -147,15 +131,8 @@ async fn what_has_changed_since_is_not_deleted() {
     let connection = app.connected(&provider).await;
     let path = connection.path("");
     let seen = app.root().get(&path).await;
-    app.root()
-        .patch(&path, json!({"description": "changed"}))
-        .await
-        .expect(200);
-    app.root()
-        .if_as_in(&seen)
-        .delete(&path)
-        .await
-        .problem(412, "stale-revision");
+    app.root().patch(&path, json!({"description": "changed"})).await.expect(200);
+    app.root().if_as_in(&seen).delete(&path).await.problem(412, "stale-revision");
     app.token(&connection).await.expect(200);
 }
 
@@ -164,29 +141,13 @@ async fn deleting_is_for_those_who_may_edit() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
     let (acme, globex) = (app.organization("Acme").await, app.organization("Globex").await);
-    let global = app
-        .connection(&app.unique("Halo"), "global", &provider, json!({}))
-        .await;
+    let global = app.connection(&app.unique("Halo"), "global", &provider, json!({})).await;
     let own = app.connection(&global.name, &acme.id, &provider, json!({})).await;
     let user = app.key(Role::User, &acme).await;
-    user.delete(&global.path(""))
-        .await
-        .problem(403, "scope-forbidden");
-    app.key(Role::Workflow, &acme)
-        .await
-        .delete(&own.path(""))
-        .await
-        .problem(403, "forbidden");
-    app.key(Role::User, &globex)
-        .await
-        .delete(&own.path(""))
-        .await
-        .problem(403, "scope-forbidden");
-    user.delete(&format!("/connections/{}", own.name))
-        .await
-        .expect(204);
-    user.delete(&format!("/connections/{}", own.name))
-        .await
-        .problem(404, "not-found");
+    user.delete(&global.path("")).await.problem(403, "scope-forbidden");
+    app.key(Role::Workflow, &acme).await.delete(&own.path("")).await.problem(403, "forbidden");
+    app.key(Role::User, &globex).await.delete(&own.path("")).await.problem(403, "scope-forbidden");
+    user.delete(&format!("/connections/{}", own.name)).await.expect(204);
+    user.delete(&format!("/connections/{}", own.name)).await.problem(404, "not-found");
     app.show(&global).await;
 }

@@ -3,8 +3,7 @@ use serde_json::{Value, json};
 
 /// A connection of the platform that nobody has signed in to.
 async fn connection(app: &TestApp, provider: &TestProvider, changes: Value) -> Connection {
-    app.connection(&app.unique("Halo"), "global", provider, changes)
-        .await
+    app.connection(&app.unique("Halo"), "global", provider, changes).await
 }
 
 #[tokio::test]
@@ -36,11 +35,7 @@ async fn a_patch_of_what_has_changed_since_is_refused_and_changes_nothing() {
     let connection = connection(&app, &provider, json!({})).await;
     let path = connection.path("");
     let seen = app.root().get(&path).await;
-    let first = app
-        .root()
-        .if_as_in(&seen)
-        .patch(&path, json!({"description": "first"}))
-        .await;
+    let first = app.root().if_as_in(&seen).patch(&path, json!({"description": "first"})).await;
     assert_eq!(first.status, 200, "{}", first.text);
     app.root()
         .if_as_in(&seen)
@@ -48,11 +43,7 @@ async fn a_patch_of_what_has_changed_since_is_refused_and_changes_nothing() {
         .await
         .problem(412, "stale-revision");
     assert_eq!(app.show(&connection).await["description"], "first");
-    app.root()
-        .if_as_in(&first)
-        .patch(&path, json!({"description": "third"}))
-        .await
-        .expect(200);
+    app.root().if_as_in(&first).patch(&path, json!({"description": "third"})).await.expect(200);
 }
 
 #[tokio::test]
@@ -77,15 +68,8 @@ async fn using_a_connection_does_not_make_its_etag_stale() {
     let connection = connection(&app, &provider, json!({})).await;
     let seen = app.root().get(&connection.path("")).await;
     app.connect_in_browser(&connection).await;
-    app.root()
-        .post(&connection.path("/refresh"), json!({}))
-        .await
-        .expect(200);
-    app.root()
-        .if_as_in(&seen)
-        .patch(&connection.path(""), json!({"description": "x"}))
-        .await
-        .expect(200);
+    app.root().post(&connection.path("/refresh"), json!({})).await.expect(200);
+    app.root().if_as_in(&seen).patch(&connection.path(""), json!({"description": "x"})).await.expect(200);
 }
 
 #[tokio::test]
@@ -94,17 +78,8 @@ async fn the_name_stays_and_what_is_wrong_or_unknown_is_named() {
     let provider = TestProvider::start().await;
     let connection = connection(&app, &provider, json!({})).await;
     let path = connection.path("");
-    app.root()
-        .patch(&path, json!({"name": "Another"}))
-        .await
-        .invalid(&["name"]);
-    app.root()
-        .patch(
-            &path,
-            json!({"name": connection.name, "description": "same name"}),
-        )
-        .await
-        .expect(200);
+    app.root().patch(&path, json!({"name": "Another"})).await.invalid(&["name"]);
+    app.root().patch(&path, json!({"name": connection.name, "description": "same name"})).await.expect(200);
     let wrong = json!({"status": "active", "colour": "red", "flow": "password", "pkce": "yes", "client_id": null,
                        "token_url": "ftp://x", "authorize_params": {"state": "mine"}});
     app.root().patch(&path, wrong).await.invalid(&[
@@ -139,13 +114,8 @@ async fn the_client_secret_is_kept_when_left_out_replaced_when_given_and_never_s
     let kept = app.root().patch(&path, json!({"description": "x"})).await;
     assert!(!kept.text.contains(&provider.client_secret), "{}", kept.text);
     assert_eq!(refresh().await.expect(200)["generation"], 2);
-    provider
-        .control()
-        .set_client_secret(&provider.client_id, "bfp_cs_new-one");
-    let replaced = app
-        .root()
-        .patch(&path, json!({"client_secret": "bfp_cs_new-one"}))
-        .await;
+    provider.control().set_client_secret(&provider.client_id, "bfp_cs_new-one");
+    let replaced = app.root().patch(&path, json!({"client_secret": "bfp_cs_new-one"})).await;
     assert!(!replaced.text.contains("bfp_cs_new-one"), "{}", replaced.text);
     replaced.expect(200);
     assert_eq!(refresh().await.expect(200)["generation"], 3);
@@ -156,25 +126,14 @@ async fn null_removes_the_client_secret_where_the_flow_can_do_without() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
     let connection = app.connected(&provider).await;
-    let name = app
-        .integration("Halo", json!({"connection": connection.name}))
-        .await;
+    let name = app.integration("Halo", json!({"connection": connection.name})).await;
     let secret = async || app.resolve(&app.root(), &name, "global").await["oauth"]["client_secret"].clone();
     assert_eq!(secret().await, provider.client_secret.as_str());
-    app.root()
-        .patch(&connection.path(""), json!({"client_secret": null}))
-        .await
-        .expect(200);
+    app.root().patch(&connection.path(""), json!({"client_secret": null})).await.expect(200);
     assert!(secret().await.is_null());
-    let body = with(
-        provider.client_credentials(),
-        json!({"name": app.unique("Graph")}),
-    );
+    let body = with(provider.client_credentials(), json!({"name": app.unique("Graph")}));
     let for_itself = app.create_connection("global", body).await;
-    app.root()
-        .patch(&for_itself.path(""), json!({"client_secret": null}))
-        .await
-        .invalid(&["client_secret"]);
+    app.root().patch(&for_itself.path(""), json!({"client_secret": null})).await.invalid(&["client_secret"]);
 }
 
 #[tokio::test]
@@ -197,10 +156,7 @@ async fn scopes_changed_after_connecting_ask_for_a_reconnect_and_keep_the_token(
     let connection = app.connected(&provider).await;
     let patched = app
         .root()
-        .patch(
-            &connection.path(""),
-            json!({"scopes": ["read", "write", "offline_access"]}),
-        )
+        .patch(&connection.path(""), json!({"scopes": ["read", "write", "offline_access"]}))
         .await
         .expect(200);
     assert!(patched["status_message"].is_string(), "{patched}");
@@ -215,9 +171,7 @@ async fn a_user_refers_to_no_secret_moves_none_and_shares_no_callback() {
     let provider = TestProvider::start().await;
     let acme = app.organization("Acme").await;
     let user = app.key(Role::User, &acme).await;
-    let own = app
-        .connection(&app.unique("Halo"), &acme.id, &provider, json!({}))
-        .await;
+    let own = app.connection(&app.unique("Halo"), &acme.id, &provider, json!({})).await;
     let path = own.path("");
     let referring = json!({"client_secret": null, "client_secret_ref": "bifrost/connections/acme"});
     for admins in [referring.clone(), json!({"callback": "shared"})] {
@@ -233,13 +187,8 @@ async fn a_user_refers_to_no_secret_moves_none_and_shares_no_callback() {
     ] {
         user.patch(&path, moved).await.problem(403, "forbidden");
     }
-    user.patch(&path, json!({"description": "mine"}))
-        .await
-        .expect(200);
-    assert_eq!(
-        app.show(&own).await["client_secret_ref"],
-        "bifrost/connections/acme"
-    );
+    user.patch(&path, json!({"description": "mine"})).await.expect(200);
+    assert_eq!(app.show(&own).await["client_secret_ref"], "bifrost/connections/acme");
 }
 
 #[tokio::test]
@@ -247,17 +196,9 @@ async fn a_reference_leads_to_secrets_of_connections_only() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
     let connection = connection(&app, &provider, json!({})).await;
-    for name in [
-        "bifrost/root-key",
-        "bifrost/connections/",
-        "bifrost/connections/a b",
-        "arn:aws:x",
-    ] {
+    for name in ["bifrost/root-key", "bifrost/connections/", "bifrost/connections/a b", "arn:aws:x"] {
         let patch = json!({"client_secret": null, "client_secret_ref": name});
-        app.root()
-            .patch(&connection.path(""), patch)
-            .await
-            .invalid(&["client_secret_ref"]);
+        app.root().patch(&connection.path(""), patch).await.invalid(&["client_secret_ref"]);
     }
 }
 
@@ -270,33 +211,15 @@ async fn editing_is_for_administrators_and_for_users_in_their_own_organization()
     let own = app.connection(&global.name, &acme.id, &provider, json!({})).await;
     let patch = json!({"description": "edited"});
     let user = app.key(Role::User, &acme).await;
-    user.patch(&global.path(""), patch.clone())
-        .await
-        .problem(403, "scope-forbidden");
-    let edited = user
-        .patch(&format!("/connections/{}", own.name), patch.clone())
-        .await
-        .expect(200);
+    user.patch(&global.path(""), patch.clone()).await.problem(403, "scope-forbidden");
+    let edited = user.patch(&format!("/connections/{}", own.name), patch.clone()).await.expect(200);
     assert_eq!(edited["id"], own.created["id"]);
     assert!(app.show(&global).await["description"].is_null());
     let workflow = app.key(Role::Workflow, &acme).await;
-    workflow
-        .patch(&own.path(""), patch.clone())
-        .await
-        .problem(403, "forbidden");
+    workflow.patch(&own.path(""), patch.clone()).await.problem(403, "forbidden");
     let stranger = app.key(Role::User, &globex).await;
-    stranger
-        .patch(&own.path(""), patch.clone())
-        .await
-        .problem(403, "scope-forbidden");
-    stranger
-        .patch(&format!("/connections/{}", own.name), patch.clone())
-        .await
-        .problem(404, "not-found");
+    stranger.patch(&own.path(""), patch.clone()).await.problem(403, "scope-forbidden");
+    stranger.patch(&format!("/connections/{}", own.name), patch.clone()).await.problem(404, "not-found");
     let msp = app.provider_organization("MSP").await;
-    app.key(Role::Admin, &msp)
-        .await
-        .patch(&own.path(""), patch)
-        .await
-        .expect(200);
+    app.key(Role::Admin, &msp).await.patch(&own.path(""), patch).await.expect(200);
 }

@@ -23,20 +23,11 @@ async fn an_integration_is_answered_with_all_its_fields_and_no_secret() {
     let answer = app.root().post("/integrations", body.clone()).await;
     assert!(!answer.text.contains("sk-default"), "{}", answer.text);
     let created = answer.expect(201);
-    for field in [
-        "name",
-        "description",
-        "entity_id_name",
-        "default_entity_id",
-        "connection",
-    ] {
+    for field in ["name", "description", "entity_id_name", "default_entity_id", "connection"] {
         assert_eq!(created[field], body[field], "{field}");
     }
     assert_eq!(created["config_schema"][0]["required"], true);
-    let shown = with(
-        body["defaults"].clone(),
-        json!({"api_key": {"secret": true, "set": true}}),
-    );
+    let shown = with(body["defaults"].clone(), json!({"api_key": {"secret": true, "set": true}}));
     for (key, value) in shown.as_object().unwrap() {
         assert_eq!(&created["defaults"][key], value, "{key}");
     }
@@ -50,57 +41,27 @@ async fn a_name_is_taken_when_it_is_the_same_but_for_case_and_separators() {
     let app = TestApp::shared().await;
     let tail = app.unique("");
     let tail = tail.trim();
-    app.root()
-        .post(
-            "/integrations",
-            json!({"name": format!("Microsoft_Graph.{tail}")}),
-        )
-        .await
-        .expect(201);
+    app.root().post("/integrations", json!({"name": format!("Microsoft_Graph.{tail}")})).await.expect(201);
     for same in [
         format!("microsoft-graph {tail}"),
         format!("MICROSOFT GRAPH_{tail}"),
         format!("microsoft.graph-{tail}"),
     ] {
-        app.root()
-            .post("/integrations", json!({"name": same}))
-            .await
-            .problem(409, "name-taken");
+        app.root().post("/integrations", json!({"name": same})).await.problem(409, "name-taken");
     }
-    app.root()
-        .post("/integrations", json!({"name": format!("MicrosoftGraph{tail}")}))
-        .await
-        .expect(201);
+    app.root().post("/integrations", json!({"name": format!("MicrosoftGraph{tail}")})).await.expect(201);
 }
 
 #[tokio::test]
 async fn a_name_that_breaks_the_rules_is_refused() {
     let app = TestApp::shared().await;
     let long = "a".repeat(129);
-    for name in [
-        "",
-        " ",
-        " a",
-        "a ",
-        "-a",
-        "a_",
-        ".a",
-        "a/b",
-        "a~b",
-        "Überwachung",
-        "a\nb",
-        "a%20b",
-        long.as_str(),
-    ] {
-        app.root()
-            .post("/integrations", json!({"name": name}))
-            .await
-            .invalid(&["name"]);
+    for name in
+        ["", " ", " a", "a ", "-a", "a_", ".a", "a/b", "a~b", "Überwachung", "a\nb", "a%20b", long.as_str()]
+    {
+        app.root().post("/integrations", json!({"name": name})).await.invalid(&["name"]);
     }
-    app.root()
-        .post("/integrations", json!({}))
-        .await
-        .invalid(&["name"]);
+    app.root().post("/integrations", json!({})).await.invalid(&["name"]);
 }
 
 #[tokio::test]
@@ -114,13 +75,8 @@ async fn defaults_must_fit_the_schema_and_every_one_that_does_not_is_named() {
         ],
         "defaults": {"timeout": "30", "beta": 1, "region": "mars", "token": 5, "unheard_of": 1},
     });
-    let fields = [
-        "defaults.beta",
-        "defaults.region",
-        "defaults.timeout",
-        "defaults.token",
-        "defaults.unheard_of",
-    ];
+    let fields =
+        ["defaults.beta", "defaults.region", "defaults.timeout", "defaults.token", "defaults.unheard_of"];
     app.root().post("/integrations", body).await.invalid(&fields);
 }
 
@@ -135,18 +91,8 @@ async fn a_schema_declares_known_types_and_each_key_once() {
         json!([{"key": "a", "type": "int", "colour": "red"}]),
     ] {
         let body = json!({"name": app.unique("X"), "config_schema": schema});
-        let body = app
-            .root()
-            .post("/integrations", body)
-            .await
-            .problem(422, "invalid-input");
-        assert!(
-            body["errors"][0]["field"]
-                .as_str()
-                .unwrap()
-                .starts_with("config_schema"),
-            "{body}"
-        );
+        let body = app.root().post("/integrations", body).await.problem(422, "invalid-input");
+        assert!(body["errors"][0]["field"].as_str().unwrap().starts_with("config_schema"), "{body}");
     }
 }
 
@@ -154,33 +100,15 @@ async fn a_schema_declares_known_types_and_each_key_once() {
 async fn unknown_fields_are_named_not_ignored() {
     let app = TestApp::shared().await;
     let body = json!({"name": app.unique("X"), "entity_name": "x", "default": {}});
-    app.root()
-        .post("/integrations", body)
-        .await
-        .invalid(&["default", "entity_name"]);
+    app.root().post("/integrations", body).await.invalid(&["default", "entity_name"]);
 }
 
 #[tokio::test]
 async fn a_body_that_is_no_json_object_is_refused_without_being_quoted() {
     let app = TestApp::shared().await;
-    for body in [
-        "",
-        "{",
-        "[]",
-        "\"sk-secret\"",
-        "null",
-        "{\"name\": \"x\"} trailing",
-    ] {
-        let answer = app
-            .root()
-            .send(Method::POST, "/integrations", Some(body.to_owned()))
-            .await;
-        assert!(
-            [400, 422].contains(&answer.status),
-            "{body}: {} {}",
-            answer.status,
-            answer.text
-        );
+    for body in ["", "{", "[]", "\"sk-secret\"", "null", "{\"name\": \"x\"} trailing"] {
+        let answer = app.root().send(Method::POST, "/integrations", Some(body.to_owned())).await;
+        assert!([400, 422].contains(&answer.status), "{body}: {} {}", answer.status, answer.text);
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         assert!(!answer.text.contains("sk-secret"));
     }
@@ -190,10 +118,7 @@ async fn a_body_that_is_no_json_object_is_refused_without_being_quoted() {
 async fn a_body_over_256_kib_is_too_large() {
     let app = TestApp::shared().await;
     let body = json!({"name": "x", "description": "d".repeat(257 * 1024)});
-    app.root()
-        .post("/integrations", body)
-        .await
-        .problem(413, "body-too-large");
+    app.root().post("/integrations", body).await.problem(413, "body-too-large");
 }
 
 #[tokio::test]
@@ -202,9 +127,6 @@ async fn only_administrators_describe_integrations() {
     let acme = app.organization("Acme").await;
     for role in [Role::User, Role::Workflow] {
         let caller = app.key(role, &acme).await;
-        caller
-            .post("/integrations", json!({"name": "Mine"}))
-            .await
-            .problem(403, "forbidden");
+        caller.post("/integrations", json!({"name": "Mine"})).await.problem(403, "forbidden");
     }
 }

@@ -38,14 +38,8 @@ async fn a_new_one_of_the_same_name_sees_nothing_of_the_old() {
     root.post("/integrations", again).await.expect(201);
     root.get(&acme.mapping(&name)).await.problem(404, "not-found");
     let resolved = app.resolve(&root, &name, &acme.id).await;
-    assert_eq!(
-        (&resolved["entity_id"], &resolved["config"]),
-        (&json!("default"), &json!({}))
-    );
-    let list = root
-        .get(&format!("/integrations/{name}/mappings"))
-        .await
-        .expect(200);
+    assert_eq!((&resolved["entity_id"], &resolved["config"]), (&json!("default"), &json!({})));
+    let list = root.get(&format!("/integrations/{name}/mappings")).await.expect(200);
     assert_eq!(list["items"], json!([]));
     app.map(&name, &globex, json!({"entity_id": "1"})).await;
     let new = app.map(&name, &acme, json!({"entity_id": "2"})).await;
@@ -60,19 +54,11 @@ async fn the_connection_and_its_own_grant_stay() {
     let acme = app.organization("Acme").await;
     let connection = app.connected(&provider).await;
     app.connect_for(&connection, &acme).await;
-    let name = app
-        .integration("Halo", json!({"connection": connection.name}))
-        .await;
+    let name = app.integration("Halo", json!({"connection": connection.name})).await;
     app.map(&name, &acme, json!({"entity_id": "1"})).await;
     let shared = app.token(&connection).await.expect(200);
-    app.root()
-        .delete(&format!("/integrations/{name}"))
-        .await
-        .expect(204);
-    assert_eq!(
-        app.token(&connection).await.expect(200)["access_token"],
-        shared["access_token"]
-    );
+    app.root().delete(&format!("/integrations/{name}")).await.expect(204);
+    assert_eq!(app.token(&connection).await.expect(200)["access_token"], shared["access_token"]);
     // Acme's own grant has lost the last mapping that needed it.
     let of_acme = format!("/connections/{}/token?scope={}", connection.name, acme.id);
     let token = app.root().get(&of_acme).await.expect(200);
@@ -86,13 +72,8 @@ async fn what_has_changed_since_is_not_deleted() {
     let (name, root) = (app.integration("Halo", json!({})).await, app.root());
     let path = format!("/integrations/{name}");
     let seen = root.get(&path).await;
-    root.patch(&path, json!({"description": "changed"}))
-        .await
-        .expect(200);
-    root.if_as_in(&seen)
-        .delete(&path)
-        .await
-        .problem(412, "stale-revision");
+    root.patch(&path, json!({"description": "changed"})).await.expect(200);
+    root.if_as_in(&seen).delete(&path).await.problem(412, "stale-revision");
     let seen = root.get(&path).await;
     root.if_as_in(&seen).delete(&path).await.expect(204);
 }
@@ -100,10 +81,7 @@ async fn what_has_changed_since_is_not_deleted() {
 #[tokio::test]
 async fn deleting_integrations_is_for_administrators() {
     let app = TestApp::shared().await;
-    let (acme, msp) = (
-        app.organization("Acme").await,
-        app.provider_organization("MSP").await,
-    );
+    let (acme, msp) = (app.organization("Acme").await, app.provider_organization("MSP").await);
     let path = format!("/integrations/{}", app.integration("Halo", json!({})).await);
     for caller in [
         app.key(Role::User, &acme).await,

@@ -31,17 +31,10 @@ async fn a_patch_changes_what_it_names_removes_what_it_nulls_and_keeps_the_rest(
                        "defaults": {"region": null, "timeout": 30}});
     let after = app.root().patch(&path(&name), patch).await.expect(200);
     assert_eq!(
-        (
-            &after["description"],
-            &after["entity_id_name"],
-            &after["connection"]
-        ),
+        (&after["description"], &after["entity_id_name"], &after["connection"]),
         (&Value::Null, &json!("Tenant"), &json!("Other"))
     );
-    assert_eq!(
-        after["defaults"],
-        json!({"timeout": 30, "api_key": {"secret": true, "set": true}})
-    );
+    assert_eq!(after["defaults"], json!({"timeout": 30, "api_key": {"secret": true, "set": true}}));
     for kept in ["id", "name", "default_entity_id", "config_schema", "created_at"] {
         assert_eq!(after[kept], before[kept], "{kept}");
     }
@@ -61,9 +54,7 @@ async fn a_secret_default_is_kept_replaced_or_removed_and_never_shown() {
         root.patch(&path(&name), kept).await.expect(200);
         assert_eq!(secret().await, "sk-default");
     }
-    let replaced = root
-        .patch(&path(&name), json!({"defaults": {"api_key": "sk-new"}}))
-        .await;
+    let replaced = root.patch(&path(&name), json!({"defaults": {"api_key": "sk-new"}})).await;
     assert!(!replaced.text.contains("sk-new"), "{}", replaced.text);
     assert_eq!(secret().await, "sk-new");
     let removed = json!({"defaults": {"api_key": null}});
@@ -76,10 +67,7 @@ async fn a_secret_default_is_kept_replaced_or_removed_and_never_shown() {
 async fn null_for_all_defaults_removes_the_secret_ones_too() {
     let app = TestApp::shared().await;
     let (name, root) = (integration(&app).await, app.root());
-    let shown = root
-        .patch(&path(&name), json!({"defaults": null}))
-        .await
-        .expect(200);
+    let shown = root.patch(&path(&name), json!({"defaults": null})).await.expect(200);
     assert_eq!(shown["defaults"], json!({}));
     assert_eq!(app.resolve(&root, &name, "global").await["config"], json!({}));
 }
@@ -89,10 +77,7 @@ async fn a_patch_of_what_has_changed_since_is_refused_and_changes_nothing() {
     let app = TestApp::shared().await;
     let (name, root) = (integration(&app).await, app.root());
     let seen = root.get(&path(&name)).await;
-    root.if_as_in(&seen)
-        .patch(&path(&name), json!({"description": "first"}))
-        .await
-        .expect(200);
+    root.if_as_in(&seen).patch(&path(&name), json!({"description": "first"})).await.expect(200);
     root.if_as_in(&seen)
         .patch(&path(&name), json!({"description": "second"}))
         .await
@@ -127,9 +112,7 @@ async fn of_writers_at_once_none_loses_the_field_of_another() {
 async fn the_name_stays_and_what_is_wrong_or_unknown_is_named() {
     let app = TestApp::shared().await;
     let (name, root) = (integration(&app).await, app.root());
-    root.patch(&path(&name), json!({"name": "Another"}))
-        .await
-        .invalid(&["name"]);
+    root.patch(&path(&name), json!({"name": "Another"})).await.invalid(&["name"]);
     let wrong = json!({"colour": "red", "description": 7, "connection": "a/b",
                        "defaults": {"timeout": "30", "unknown": 1, "region": true}});
     root.patch(&path(&name), wrong).await.invalid(&[
@@ -140,9 +123,7 @@ async fn the_name_stays_and_what_is_wrong_or_unknown_is_named() {
         "defaults.unknown",
         "description",
     ]);
-    root.patch(&path("Nothing"), json!({}))
-        .await
-        .problem(404, "not-found");
+    root.patch(&path("Nothing"), json!({})).await.problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -151,39 +132,22 @@ async fn a_schema_that_strands_organizations_values_is_refused_with_the_list_unl
     let (acme, globex) = (app.organization("Acme").await, app.organization("Globex").await);
     let (name, root) = (integration(&app).await, app.root());
     let config = json!({"timeout": 5, "api_key": "sk-acme"});
-    app.map(&name, &acme, json!({"entity_id": "1", "config": config}))
-        .await;
-    app.map(
-        &name,
-        &globex,
-        json!({"entity_id": "2", "config": {"timeout": 9}}),
-    )
-    .await;
+    app.map(&name, &acme, json!({"entity_id": "1", "config": config})).await;
+    app.map(&name, &globex, json!({"entity_id": "2", "config": {"timeout": 9}})).await;
     let region_only = json!({"config_schema": [{"key": "region", "type": "string"}],
                              "defaults": {"api_key": null}});
-    let refused = root
-        .patch(&path(&name), region_only.clone())
-        .await
-        .problem(409, "values-stranded");
+    let refused = root.patch(&path(&name), region_only.clone()).await.problem(409, "values-stranded");
     let listed = refused["errors"].to_string();
     for named in [acme.id.as_str(), &globex.id, "config.timeout", "config.api_key"] {
         assert!(listed.contains(named), "{named} is not in {listed}");
     }
     assert_eq!(refused["errors"].as_array().unwrap().len(), 3, "{listed}");
-    assert_eq!(
-        app.resolve(&root, &name, &acme.id).await["config"]["api_key"],
-        "sk-acme"
-    );
+    assert_eq!(app.resolve(&root, &name, &acme.id).await["config"]["api_key"], "sk-acme");
     let forced = format!("{}?force=true", path(&name));
     root.patch(&forced, region_only).await.expect(200);
-    assert_eq!(
-        app.resolve(&root, &name, &acme.id).await["config"],
-        json!({"region": "eu"})
-    );
+    assert_eq!(app.resolve(&root, &name, &acme.id).await["config"], json!({"region": "eu"}));
     // What was let go does not come back with the schema.
-    root.patch(&path(&name), json!({"config_schema": schema()}))
-        .await
-        .expect(200);
+    root.patch(&path(&name), json!({"config_schema": schema()})).await.expect(200);
     let mapping = root.get(&acme.mapping(&name)).await.expect(200);
     assert_eq!(mapping["config"], json!({}));
     assert_eq!(mapping["entity_id"], "1");
@@ -194,26 +158,16 @@ async fn another_type_strands_values_as_no_key_does() {
     let app = TestApp::shared().await;
     let acme = app.organization("Acme").await;
     let (name, root) = (integration(&app).await, app.root());
-    app.map(
-        &name,
-        &acme,
-        json!({"entity_id": "1", "config": {"timeout": 5, "api_key": "sk-acme"}}),
-    )
-    .await;
+    app.map(&name, &acme, json!({"entity_id": "1", "config": {"timeout": 5, "api_key": "sk-acme"}})).await;
     for retyped in [
         json!([{"key": "region", "type": "string"}, {"key": "timeout", "type": "string"},
                {"key": "api_key", "type": "secret"}]),
         json!([{"key": "region", "type": "string"}, {"key": "timeout", "type": "secret"},
                {"key": "api_key", "type": "secret"}]),
     ] {
-        let refused = root
-            .patch(&path(&name), json!({"config_schema": retyped}))
-            .await
-            .problem(409, "values-stranded");
-        assert!(
-            refused["errors"].to_string().contains("config.timeout"),
-            "{refused}"
-        );
+        let refused =
+            root.patch(&path(&name), json!({"config_schema": retyped})).await.problem(409, "values-stranded");
+        assert!(refused["errors"].to_string().contains("config.timeout"), "{refused}");
     }
     // Making a secret readable would show it.
     let plain = json!([{"key": "region", "type": "string"}, {"key": "timeout", "type": "int"},
@@ -242,24 +196,14 @@ async fn a_schema_that_strands_defaults_is_refused_unless_forced() {
 #[tokio::test]
 async fn changing_integrations_is_for_administrators() {
     let app = TestApp::shared().await;
-    let (acme, msp) = (
-        app.organization("Acme").await,
-        app.provider_organization("MSP").await,
-    );
+    let (acme, msp) = (app.organization("Acme").await, app.provider_organization("MSP").await);
     let name = integration(&app).await;
     for caller in [
         app.key(Role::User, &acme).await,
         app.key(Role::Workflow, &acme).await,
         app.key(Role::User, &msp).await,
     ] {
-        caller
-            .patch(&path(&name), json!({"connection": "mine"}))
-            .await
-            .problem(403, "forbidden");
+        caller.patch(&path(&name), json!({"connection": "mine"})).await.problem(403, "forbidden");
     }
-    app.key(Role::Admin, &msp)
-        .await
-        .patch(&path(&name), json!({"connection": "ours"}))
-        .await
-        .expect(200);
+    app.key(Role::Admin, &msp).await.patch(&path(&name), json!({"connection": "ours"})).await.expect(200);
 }

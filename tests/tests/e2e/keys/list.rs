@@ -4,10 +4,7 @@ use serde_json::{Value, json};
 async fn names(caller: &Api, path: &str) -> Vec<String> {
     let list = caller.get(path).await.expect(200);
     let items = list["items"].as_array().unwrap().clone();
-    let mut names: Vec<_> = items
-        .iter()
-        .map(|key| key["name"].as_str().unwrap().to_owned())
-        .collect();
+    let mut names: Vec<_> = items.iter().map(|key| key["name"].as_str().unwrap().to_owned()).collect();
     names.sort_unstable();
     names
 }
@@ -20,10 +17,7 @@ async fn administrators_see_all_keys_of_a_scope_and_users_its_workflows_only() {
     app.key(Role::Workflow, &acme).await;
     app.key(Role::Workflow, &globex).await;
     let of_acme = format!("/keys?scope={}", acme.id);
-    assert_eq!(
-        names(&app.root(), &of_acme).await,
-        ["user of a test", "workflow of a test"]
-    );
+    assert_eq!(names(&app.root(), &of_acme).await, ["user of a test", "workflow of a test"]);
     assert_eq!(names(&user, "/keys").await, ["workflow of a test"]);
     assert_eq!(names(&user, &of_acme).await, ["workflow of a test"]);
 }
@@ -33,11 +27,7 @@ async fn a_list_tells_everything_about_a_key_but_the_key() {
     let app = TestApp::shared().await;
     let acme = app.organization("Acme").await;
     let key = app
-        .key_with(
-            Role::Workflow,
-            &acme,
-            json!({"expires_in": 3600, "allowed_cidrs": ["127.0.0.0/8"]}),
-        )
+        .key_with(Role::Workflow, &acme, json!({"expires_in": 3600, "allowed_cidrs": ["127.0.0.0/8"]}))
         .await;
     let list = app.root().get(&format!("/keys?scope={}", acme.id)).await;
     let (_, secret) = key.key().rsplit_once('_').unwrap();
@@ -50,12 +40,7 @@ async fn a_list_tells_everything_about_a_key_but_the_key() {
     assert_eq!(shown["allowed_cidrs"], json!(["127.0.0.0/8"]));
     assert!(shown["expires_at"].is_string() && shown["created_at"].is_string());
     let members: Vec<_> = shown.as_object().unwrap().keys().collect();
-    assert!(
-        !members
-            .iter()
-            .any(|member| ["key", "hash"].contains(&member.as_str())),
-        "{members:?}"
-    );
+    assert!(!members.iter().any(|member| ["key", "hash"].contains(&member.as_str())), "{members:?}");
 }
 
 #[tokio::test]
@@ -89,23 +74,14 @@ async fn keys_come_in_pages_that_hold_everything_once() {
 async fn workflows_see_no_keys_and_nobody_sees_those_of_others() {
     let app = TestApp::shared().await;
     let (acme, globex) = (app.organization("Acme").await, app.organization("Globex").await);
-    app.key(Role::Workflow, &acme)
-        .await
-        .get("/keys")
-        .await
-        .problem(403, "forbidden");
+    app.key(Role::Workflow, &acme).await.get("/keys").await.problem(403, "forbidden");
     let user = app.key(Role::User, &acme).await;
     for scope in [globex.id.as_str(), "global"] {
-        user.get(&format!("/keys?scope={scope}"))
-            .await
-            .problem(403, "scope-forbidden");
+        user.get(&format!("/keys?scope={scope}")).await.problem(403, "scope-forbidden");
     }
     let msp = app.provider_organization("MSP").await;
     let provider_user = app.key(Role::User, &msp).await;
     for scope in [acme.id.as_str(), "global"] {
-        provider_user
-            .get(&format!("/keys?scope={scope}"))
-            .await
-            .problem(403, "forbidden");
+        provider_user.get(&format!("/keys?scope={scope}")).await.problem(403, "forbidden");
     }
 }

@@ -23,21 +23,14 @@ async fn a_revoked_key_is_refused_and_revoked_once() {
     assert_eq!((revoked.status, revoked.text.as_str()), (204, ""));
     is_refused(&key).await;
     app.root().delete(&path(&key)).await.problem(404, "not-found");
-    let list = app
-        .root()
-        .get(&format!("/keys?scope={}", acme.id))
-        .await
-        .expect(200);
+    let list = app.root().get(&format!("/keys?scope={}", acme.id)).await.expect(200);
     assert_eq!(list["items"], json!([]));
 }
 
 #[tokio::test]
 async fn a_child_dies_with_its_parent_and_with_its_parents_parent() {
     let app = TestApp::shared().await;
-    let (acme, msp) = (
-        app.organization("Acme").await,
-        app.provider_organization("MSP").await,
-    );
+    let (acme, msp) = (app.organization("Acme").await, app.provider_organization("MSP").await);
     let make = async |maker: &Api, role: &str| {
         let body = json!({"role": role, "organization_id": acme.id});
         let made = maker.post("/keys", body).await.expect(201);
@@ -70,16 +63,11 @@ async fn users_revoke_the_workflows_of_their_organization_and_see_no_others() {
     let app = TestApp::shared().await;
     let (acme, globex) = (app.organization("Acme").await, app.organization("Globex").await);
     let user = app.key(Role::User, &acme).await;
-    for hidden in [
-        app.key(Role::User, &acme).await,
-        app.key(Role::Workflow, &globex).await,
-    ] {
+    for hidden in [app.key(Role::User, &acme).await, app.key(Role::Workflow, &globex).await] {
         user.delete(&path(&hidden)).await.problem(404, "not-found");
         hidden.get("/integrations").await.expect(200);
     }
-    user.delete(&format!("/keys/{}", Uuid::new_v4()))
-        .await
-        .problem(404, "not-found");
+    user.delete(&format!("/keys/{}", Uuid::new_v4())).await.problem(404, "not-found");
     user.delete("/keys/root").await.invalid(&["id"]);
     let workflow = app.key(Role::Workflow, &acme).await;
     workflow.delete(&path(&workflow)).await.problem(403, "forbidden");

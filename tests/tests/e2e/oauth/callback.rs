@@ -16,8 +16,7 @@ async fn before_callback(app: &TestApp, connection: &Connection) -> (Browser, Ur
 }
 
 async fn new_connection(app: &TestApp, provider: &TestProvider) -> Connection {
-    app.connection(&app.unique("Halo"), "global", provider, json!({}))
-        .await
+    app.connection(&app.unique("Halo"), "global", provider, json!({})).await
 }
 
 fn exchanges(provider: &TestProvider) -> usize {
@@ -44,25 +43,10 @@ async fn a_good_callback_ends_on_a_page_without_secrets() {
     let page = browser.open(callback.as_str()).await;
     assert_eq!(page.status, 200, "{}", page.text);
     assert!(page.text.contains(&connection.name), "{}", page.text);
-    assert!(
-        provider
-            .control()
-            .secrets_handed_out()
-            .iter()
-            .all(|secret| !page.text.contains(secret))
-    );
-    assert!(
-        page.header("content-security-policy")
-            .contains("frame-ancestors 'none'")
-    );
-    assert_eq!(
-        (page.header("cache-control"), page.header("referrer-policy")),
-        ("no-store", "no-referrer")
-    );
-    assert_eq!(
-        (exchanges(&provider), &app.show(&connection).await["status"]),
-        (1, &json!("active"))
-    );
+    assert!(provider.control().secrets_handed_out().iter().all(|secret| !page.text.contains(secret)));
+    assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
+    assert_eq!((page.header("cache-control"), page.header("referrer-policy")), ("no-store", "no-referrer"));
+    assert_eq!((exchanges(&provider), &app.show(&connection).await["status"]), (1, &json!("active")));
 }
 
 #[tokio::test]
@@ -75,11 +59,7 @@ async fn a_callback_in_another_browser_is_refused_and_does_not_use_up_the_state(
     let (mut other, _) = before_callback(&app, &connection).await;
     other.open(callback.as_str()).await.refuses();
     assert_eq!(exchanges(&provider), 0);
-    assert_eq!(
-        browser.open(callback.as_str()).await.status,
-        200,
-        "its own browser still can"
-    );
+    assert_eq!(browser.open(callback.as_str()).await.status, 200, "its own browser still can");
 }
 
 #[tokio::test]
@@ -92,19 +72,11 @@ async fn a_state_that_was_used_is_gone_and_exchanges_nothing() {
     assert_eq!(browser.open(callback.as_str()).await.status, 200);
     let reload = browser.open(callback.as_str()).await;
     assert_eq!(reload.status, 410, "{}", reload.text);
-    assert!(
-        reload.text.to_lowercase().contains("connected"),
-        "a reload shows how it ended: {}",
-        reload.text
-    );
+    assert!(reload.text.to_lowercase().contains("connected"), "a reload shows how it ended: {}", reload.text);
     bare.open(callback.as_str()).await.refuses();
     assert_eq!(exchanges(&provider), 1);
     let token = app.token(&connection).await.expect(200);
-    assert_eq!(
-        provider.me(&token["access_token"]).await["user"],
-        "ada@example.com",
-        "the grant is unharmed"
-    );
+    assert_eq!(provider.me(&token["access_token"]).await["user"], "ada@example.com", "the grant is unharmed");
 }
 
 #[tokio::test]
@@ -125,10 +97,7 @@ async fn of_two_callbacks_at_once_one_exchanges() {
 async fn a_code_is_taken_only_at_its_own_connections_address() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
-    let (meant, other) = (
-        new_connection(&app, &provider).await,
-        new_connection(&app, &provider).await,
-    );
+    let (meant, other) = (new_connection(&app, &provider).await, new_connection(&app, &provider).await);
     let (mut browser, callback) = before_callback(&app, &meant).await;
     let elsewhere = [
         other.created["redirect_uri"].as_str().unwrap().to_owned(),
@@ -150,11 +119,7 @@ async fn an_issuer_that_is_another_provider_is_refused() {
     let connection = new_connection(&app, &provider).await;
     let (mut browser, callback) = before_callback(&app, &connection).await;
     let forged = with_query(&callback, |name, value| {
-        Some(if name == "iss" {
-            "https://evil.example".to_owned()
-        } else {
-            value.to_owned()
-        })
+        Some(if name == "iss" { "https://evil.example".to_owned() } else { value.to_owned() })
     });
     browser.open(&forged).await.refuses();
     assert_eq!(exchanges(&provider), 0);
@@ -167,24 +132,16 @@ async fn a_callback_that_is_incomplete_or_made_up_is_refused() {
     let provider = TestProvider::start().await;
     let connection = new_connection(&app, &provider).await;
     let (mut browser, callback) = before_callback(&app, &connection).await;
-    let without_state = with_query(&callback, |name, value| {
-        (name != "state").then(|| value.to_owned())
-    });
+    let without_state = with_query(&callback, |name, value| (name != "state").then(|| value.to_owned()));
     let other_state = with_query(&callback, |name, value| {
-        Some(if name == "state" {
-            "x".repeat(43)
-        } else {
-            value.to_owned()
-        })
+        Some(if name == "state" { "x".repeat(43) } else { value.to_owned() })
     });
     let bare = connection.created["redirect_uri"].as_str().unwrap().to_owned();
     for address in [without_state, other_state, bare] {
         browser.open(&address).await.refuses();
     }
     assert_eq!(exchanges(&provider), 0);
-    let without_code = with_query(&callback, |name, value| {
-        (name != "code").then(|| value.to_owned())
-    });
+    let without_code = with_query(&callback, |name, value| (name != "code").then(|| value.to_owned()));
     browser.open(&without_code).await.refuses();
     assert_eq!(exchanges(&provider), 0);
 }
@@ -203,12 +160,7 @@ async fn a_providers_no_is_recorded_and_shown_with_its_fix_and_without_its_marku
         _ => Some(value.to_owned()),
     });
     let page = browser.open(&marked_up).await;
-    assert!(
-        page.status >= 400 && !page.text.contains("<script>"),
-        "{} {}",
-        page.status,
-        page.text
-    );
+    assert!(page.status >= 400 && !page.text.contains("<script>"), "{} {}", page.status, page.text);
     assert_eq!(exchanges(&provider), 0);
     let shown = app.show(&connection).await;
     assert_eq!(shown["last_error"]["code"], "access_denied", "{shown}");
@@ -237,12 +189,7 @@ async fn an_exchange_that_fails_is_recorded_and_shown_without_what_the_provider_
         let (mut browser, callback) = before_callback(&app, &connection).await;
         provider.control().fail_next_token(Fault::answer(status, body));
         let page = browser.open(callback.as_str()).await;
-        assert!(
-            page.status >= 400 && !page.text.contains(SLIPPED_TOKEN),
-            "{} {}",
-            page.status,
-            page.text
-        );
+        assert!(page.status >= 400 && !page.text.contains(SLIPPED_TOKEN), "{} {}", page.status, page.text);
         let shown = app.show(&connection).await;
         assert!(!shown.to_string().contains(SLIPPED_TOKEN), "{shown}");
         assert!(shown["last_error"]["fix"].is_string(), "{shown}");
@@ -273,11 +220,7 @@ async fn without_a_refresh_token_the_page_warns() {
     let good = app.connect_in_browser(&connection).await;
     provider.control().set_refresh_tokens(RefreshTokens::Never);
     let warned = app.connect_in_browser(&connection).await;
-    assert!(
-        warned.text.contains("refresh token") && !good.text.contains("refresh token"),
-        "{}",
-        warned.text
-    );
+    assert!(warned.text.contains("refresh token") && !good.text.contains("refresh token"), "{}", warned.text);
     assert_eq!(app.show(&connection).await["has_refresh_token"], false);
 }
 
@@ -285,10 +228,7 @@ async fn without_a_refresh_token_the_page_warns() {
 async fn two_tabs_of_one_browser_do_not_disturb_each_other() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
-    let (first, second) = (
-        new_connection(&app, &provider).await,
-        new_connection(&app, &provider).await,
-    );
+    let (first, second) = (new_connection(&app, &provider).await, new_connection(&app, &provider).await);
     let mut browser = Browser::new();
     let mut callbacks = Vec::new();
     for connection in [&first, &second] {
@@ -298,10 +238,7 @@ async fn two_tabs_of_one_browser_do_not_disturb_each_other() {
     for callback in &callbacks {
         assert_eq!(browser.open(callback.as_str()).await.status, 200);
     }
-    let statuses = [
-        app.show(&first).await["status"].clone(),
-        app.show(&second).await["status"].clone(),
-    ];
+    let statuses = [app.show(&first).await["status"].clone(), app.show(&second).await["status"].clone()];
     assert_eq!(statuses, ["active", "active"]);
 }
 
@@ -313,10 +250,7 @@ async fn connecting_again_replaces_the_tokens_and_counts_on() {
     let old = app.token(&connection).await.expect(200);
     app.connect_in_browser(&connection).await;
     let new = app.token(&connection).await.expect(200);
-    assert_eq!(
-        (&new["generation"], &new["grant_id"]),
-        (&json!(2), &old["grant_id"])
-    );
+    assert_eq!((&new["generation"], &new["grant_id"]), (&json!(2), &old["grant_id"]));
     assert_ne!(new["access_token"], old["access_token"]);
 }
 
@@ -324,14 +258,8 @@ async fn connecting_again_replaces_the_tokens_and_counts_on() {
 async fn a_connection_of_an_old_registration_comes_back_to_the_shared_address() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
-    let connection = app
-        .connection(
-            &app.unique("Old"),
-            "global",
-            &provider,
-            json!({"callback": "shared"}),
-        )
-        .await;
+    let connection =
+        app.connection(&app.unique("Old"), "global", &provider, json!({"callback": "shared"})).await;
     let (mut browser, callback) = before_callback(&app, &connection).await;
     assert_eq!(callback.path(), "/api/oauth/callback");
     assert_eq!(browser.open(callback.as_str()).await.status, 200);
@@ -342,9 +270,7 @@ async fn an_organizations_connection_comes_back_to_its_own_address() {
     let app = TestApp::shared().await;
     let provider = TestProvider::start().await;
     let acme = app.organization("Acme").await;
-    let connection = app
-        .connection(&app.unique("Halo PSA"), &acme.id, &provider, json!({}))
-        .await;
+    let connection = app.connection(&app.unique("Halo PSA"), &acme.id, &provider, json!({})).await;
     let page = sign_in(&mut Browser::new(), &app.connect_url(&connection).await).await;
     assert_eq!(page.status, 200, "{}", page.text);
     assert!(app.show(&connection).await["expires_at"] != Value::Null);
@@ -357,10 +283,7 @@ async fn a_sign_in_to_a_connection_that_changed_meanwhile_exchanges_nothing() {
     let connection = new_connection(&app, &provider).await;
     let (mut browser, callback) = before_callback(&app, &connection).await;
     let elsewhere = json!({"token_url": provider.url("/elsewhere/token")}).to_string();
-    app.root()
-        .send(Method::PATCH, &connection.path(""), Some(elsewhere))
-        .await
-        .expect(200);
+    app.root().send(Method::PATCH, &connection.path(""), Some(elsewhere)).await.expect(200);
     browser.open(callback.as_str()).await.refuses();
     assert_eq!(exchanges(&provider), 0);
 }
@@ -372,14 +295,9 @@ async fn a_name_used_again_adopts_neither_the_grant_nor_the_sign_in_of_its_prede
     let connection = app.connected(&provider).await;
     let (mut browser, callback) = before_callback(&app, &connection).await;
     let exchanged = exchanges(&provider);
-    app.root()
-        .delete(&format!("{}&force=true", connection.path("")))
-        .await
-        .expect(204);
+    app.root().delete(&format!("{}&force=true", connection.path(""))).await.expect(204);
     app.token(&connection).await.problem(404, "not-found");
-    let successor = app
-        .connection(&connection.name, "global", &provider, json!({}))
-        .await;
+    let successor = app.connection(&connection.name, "global", &provider, json!({})).await;
     assert_eq!(app.show(&successor).await["status"], "not_connected");
     app.token(&successor).await.problem(409, "not-connected");
     browser.open(callback.as_str()).await.refuses();

@@ -5,15 +5,8 @@ use uuid::Uuid;
 #[tokio::test]
 async fn a_new_organization_is_managed_unless_it_says_otherwise() {
     let app = TestApp::shared().await;
-    let created = app
-        .root()
-        .post("/organizations", json!({"name": "Acme"}))
-        .await
-        .expect(201);
-    assert_eq!(
-        (&created["name"], &created["is_provider"]),
-        (&json!("Acme"), &json!(false))
-    );
+    let created = app.root().post("/organizations", json!({"name": "Acme"})).await.expect(201);
+    assert_eq!((&created["name"], &created["is_provider"]), (&json!("Acme"), &json!(false)));
     let id: Uuid = created["id"].as_str().unwrap().parse().unwrap();
     assert_eq!(id.get_version_num(), 7);
     assert!((-5..=0).contains(&seconds_until(&created["created_at"])));
@@ -33,10 +26,7 @@ async fn an_id_that_is_given_carries_over_once() {
 async fn invalid_input_names_every_field_that_is_wrong() {
     let app = TestApp::shared().await;
     let body = json!({"id": "acme", "is_provider": "yes", "colour": "red"});
-    app.root()
-        .post("/organizations", body)
-        .await
-        .invalid(&["colour", "id", "is_provider", "name"]);
+    app.root().post("/organizations", body).await.invalid(&["colour", "id", "is_provider", "name"]);
 }
 
 #[tokio::test]
@@ -49,14 +39,7 @@ async fn only_administrators_make_organizations() {
         app.key(Role::User, &msp).await,
         app.key(Role::Workflow, &msp).await,
     ] {
-        caller
-            .post("/organizations", json!({"name": "Mine"}))
-            .await
-            .problem(403, "forbidden");
+        caller.post("/organizations", json!({"name": "Mine"})).await.problem(403, "forbidden");
     }
-    app.key(Role::Admin, &msp)
-        .await
-        .post("/organizations", json!({"name": "Theirs"}))
-        .await
-        .expect(201);
+    app.key(Role::Admin, &msp).await.post("/organizations", json!({"name": "Theirs"})).await.expect(201);
 }

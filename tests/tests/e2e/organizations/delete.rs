@@ -35,15 +35,8 @@ async fn all_that_was_its_own_is_gone_and_its_keys_are_refused() {
     let page = bifrost_tests::Browser::new().open(&link).await;
     assert!((400..500).contains(&page.status), "{}", page.text);
     let keys = root.get(&format!("/keys?scope={}", acme.id)).await;
-    assert!(
-        keys.status == 404 || keys.body["items"] == json!([]),
-        "{}",
-        keys.text
-    );
-    let listed = root
-        .get(&format!("/integrations/{name}/mappings"))
-        .await
-        .expect(200);
+    assert!(keys.status == 404 || keys.body["items"] == json!([]), "{}", keys.text);
+    let listed = root.get(&format!("/integrations/{name}/mappings")).await.expect(200);
     assert_eq!(listed["items"], json!([]));
     app.map(&name, &globex, json!({"entity_id": "1"})).await;
 }
@@ -63,18 +56,10 @@ async fn nothing_is_made_in_an_organization_that_is_gone() {
     for answer in [
         key.post("/connections", connection.clone()).await,
         key.post("/keys", json!({"role": "workflow"})).await,
-        app.root()
-            .post(&format!("/connections?scope={}", acme.id), connection)
-            .await,
-        app.root()
-            .put(&acme.mapping(&name), json!({"entity_id": "1"}))
-            .await,
-        app.root()
-            .post("/keys", json!({"role": "workflow", "organization_id": acme.id}))
-            .await,
-        app.root()
-            .post(&global.path("/authorize"), json!({"organization_id": acme.id}))
-            .await,
+        app.root().post(&format!("/connections?scope={}", acme.id), connection).await,
+        app.root().put(&acme.mapping(&name), json!({"entity_id": "1"})).await,
+        app.root().post("/keys", json!({"role": "workflow", "organization_id": acme.id})).await,
+        app.root().post(&global.path("/authorize"), json!({"organization_id": acme.id})).await,
     ] {
         assert!([403, 404, 409].contains(&answer.status), "{}", answer.text);
     }
@@ -90,10 +75,7 @@ async fn the_same_id_again_adopts_nothing() {
         app.root().post("/organizations", body).await.expect(201);
     };
     create().await;
-    let acme = Organization {
-        id: id.clone(),
-        name: "Acme".to_owned(),
-    };
+    let acme = Organization { id: id.clone(), name: "Acme".to_owned() };
     let schema = json!([{"key": "api_key", "type": "secret"}]);
     let name = app.integration("Halo", json!({"config_schema": schema})).await;
     let mapping = json!({"entity_id": "1", "config": {"api_key": "sk-acme"}});
@@ -134,19 +116,13 @@ async fn the_refresher_leaves_its_grants_alone() {
     let app = TestApp::alone().await;
     let provider = TestProvider::with(|options| options.access_token_lifetime = Duration::from_secs(4)).await;
     let acme = app.organization("Acme").await;
-    let own = app
-        .connection(&app.unique("Halo"), &acme.id, &provider, json!({}))
-        .await;
+    let own = app.connection(&app.unique("Halo"), &acme.id, &provider, json!({})).await;
     app.connect_in_browser(&own).await;
     let global = app.connected(&TestProvider::start().await).await;
     app.root().delete(&path(&acme)).await.expect(204);
     pause(2_500).await;
     let report = app.sweep().await;
-    assert_eq!(
-        (&report["due"], &report["failed"]),
-        (&json!(0), &json!(0)),
-        "{report}"
-    );
+    assert_eq!((&report["due"], &report["failed"]), (&json!(0), &json!(0)), "{report}");
     assert_eq!(provider.control().token_request_count("refresh_token"), 0);
     app.token(&global).await.expect(200);
 }
@@ -154,10 +130,7 @@ async fn the_refresher_leaves_its_grants_alone() {
 #[tokio::test]
 async fn deleting_organizations_is_for_administrators() {
     let app = TestApp::shared().await;
-    let (acme, msp) = (
-        app.organization("Acme").await,
-        app.provider_organization("MSP").await,
-    );
+    let (acme, msp) = (app.organization("Acme").await, app.provider_organization("MSP").await);
     for caller in [
         app.key(Role::User, &acme).await,
         app.key(Role::Workflow, &acme).await,
@@ -165,14 +138,7 @@ async fn deleting_organizations_is_for_administrators() {
     ] {
         caller.delete(&path(&acme)).await.problem(403, "forbidden");
     }
-    app.root()
-        .delete(&format!("/organizations/{}", Uuid::new_v4()))
-        .await
-        .problem(404, "not-found");
+    app.root().delete(&format!("/organizations/{}", Uuid::new_v4())).await.problem(404, "not-found");
     app.root().delete("/organizations/acme").await.invalid(&["id"]);
-    app.key(Role::Admin, &msp)
-        .await
-        .delete(&path(&acme))
-        .await
-        .expect(204);
+    app.key(Role::Admin, &msp).await.delete(&path(&acme)).await.expect(204);
 }

@@ -29,24 +29,14 @@ async fn a_list_comes_in_pages_that_hold_everything_once() {
 async fn a_limit_or_cursor_that_is_none_is_refused() {
     let app = TestApp::shared().await;
     for limit in ["0", "201", "-1", "all"] {
-        app.root()
-            .get(&format!("/organizations?limit={limit}"))
-            .await
-            .invalid(&["limit"]);
+        app.root().get(&format!("/organizations?limit={limit}")).await.invalid(&["limit"]);
     }
-    app.root()
-        .get("/organizations?cursor=rubbish")
-        .await
-        .invalid(&["cursor"]);
+    app.root().get("/organizations?cursor=rubbish").await.invalid(&["cursor"]);
 }
 
 #[tokio::test]
 async fn only_administrators_see_who_the_customers_are() {
     let app = TestApp::shared().await;
     let acme = app.organization("Acme").await;
-    app.key(Role::User, &acme)
-        .await
-        .get("/organizations")
-        .await
-        .problem(403, "forbidden");
+    app.key(Role::User, &acme).await.get("/organizations").await.problem(403, "forbidden");
 }

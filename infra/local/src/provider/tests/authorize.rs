@@ -7,14 +7,7 @@ async fn the_sign_in_page_names_the_client_and_the_scopes_and_can_be_sent_back_a
     let page = subject.authorize(&[]).await;
     assert_eq!(page.status(), 200);
     let text = page.text().await.unwrap();
-    for part in [
-        CLIENT,
-        "read",
-        "write",
-        "Sign in and allow",
-        "Deny",
-        "name=\"code_challenge\"",
-    ] {
+    for part in [CLIENT, "read", "write", "Sign in and allow", "Deny", "name=\"code_challenge\""] {
         assert!(text.contains(part), "{part} is missing from {text}");
     }
 }
@@ -22,12 +15,7 @@ async fn the_sign_in_page_names_the_client_and_the_scopes_and_can_be_sent_back_a
 #[tokio::test]
 async fn what_a_request_brings_is_escaped_on_the_page() {
     let subject = Subject::start().await;
-    let text = subject
-        .authorize(&[("state", "\"><script>alert(1)</script>")])
-        .await
-        .text()
-        .await
-        .unwrap();
+    let text = subject.authorize(&[("state", "\"><script>alert(1)</script>")]).await.text().await.unwrap();
     assert!(!text.contains("<script>"));
 }
 
@@ -35,12 +23,7 @@ async fn what_a_request_brings_is_escaped_on_the_page() {
 async fn allowing_sends_the_browser_back_with_a_code_and_the_state() {
     let subject = Subject::start().await;
     let response = subject.decide("/authorize", &[]).await;
-    assert!(
-        response.headers()["location"]
-            .to_str()
-            .unwrap()
-            .starts_with(REDIRECT)
-    );
+    assert!(response.headers()["location"].to_str().unwrap().starts_with(REDIRECT));
     let answer = query(&response);
     assert!(answer["code"].starts_with("bfp_code_"));
     assert_eq!(answer["state"], "xyz");
@@ -50,10 +33,7 @@ async fn allowing_sends_the_browser_back_with_a_code_and_the_state() {
 #[tokio::test]
 async fn the_issuer_is_announced_when_asked_for_in_errors_too() {
     let subject = Subject::with(|options| options.announces_issuer = true).await;
-    assert_eq!(
-        query(&subject.decide("/authorize", &[]).await)["iss"],
-        subject.provider.url()
-    );
+    assert_eq!(query(&subject.decide("/authorize", &[]).await)["iss"], subject.provider.url());
     let denied = subject.decide("/authorize", &[("decision", "deny")]).await;
     assert_eq!(query(&denied)["iss"], subject.provider.url());
 }
@@ -99,11 +79,7 @@ async fn a_request_without_proper_pkce_or_state_is_sent_back_with_an_error() {
         ("state", ""),
     ];
     for change in bad {
-        assert_eq!(
-            query(&subject.authorize(&[change]).await)["error"],
-            "invalid_request",
-            "{change:?}"
-        );
+        assert_eq!(query(&subject.authorize(&[change]).await)["error"], "invalid_request", "{change:?}");
         let forged = subject.decide("/authorize", &[change]).await;
         assert!(!query(&forged).contains_key("code"), "{change:?}");
     }
@@ -114,9 +90,7 @@ async fn a_request_without_proper_pkce_or_state_is_sent_back_with_an_error() {
 #[tokio::test]
 async fn a_parameter_that_comes_twice_is_refused() {
     let subject = Subject::start().await;
-    let response = subject
-        .get("/authorize?client_id=client-1&client_id=client-2")
-        .await;
+    let response = subject.get("/authorize?client_id=client-1&client_id=client-2").await;
     assert_eq!(response.status(), 400);
 }
 
@@ -125,12 +99,9 @@ fn a_demo_takes_any_port_of_this_machine_and_nothing_else() {
     let demo = RedirectUris::AnyOnThisMachine;
     assert!(demo.allow("http://localhost:7071/oauth/callback/Demo"));
     assert!(demo.allow("http://127.0.0.1:9/x"));
-    for elsewhere in [
-        "https://localhost/x",
-        "http://localhost.evil.example/x",
-        "http://10.0.0.1/x",
-        "localhost",
-    ] {
+    for elsewhere in
+        ["https://localhost/x", "http://localhost.evil.example/x", "http://10.0.0.1/x", "localhost"]
+    {
         assert!(!demo.allow(elsewhere), "{elsewhere}");
     }
 }
@@ -138,15 +109,7 @@ fn a_demo_takes_any_port_of_this_machine_and_nothing_else() {
 #[tokio::test]
 async fn the_start_page_prints_the_demo_client_but_never_a_registered_one() {
     let strict = Subject::start().await;
-    assert!(
-        !strict
-            .get("/")
-            .await
-            .text()
-            .await
-            .unwrap()
-            .contains(super::SECRET)
-    );
+    assert!(!strict.get("/").await.text().await.unwrap().contains(super::SECRET));
     let demo =
         Subject::with(|options| options.clients[0].redirect_uris = RedirectUris::AnyOnThisMachine).await;
     let page = demo.get("/").await.text().await.unwrap();

@@ -28,25 +28,16 @@ async fn it_knows_every_secret_it_handed_out() {
     let subject = Subject::start().await;
     let code = subject.code().await;
     let tokens = Tokens::from(subject.redeem(&code).await).await;
-    assert_eq!(
-        subject.provider.control().secrets_handed_out(),
-        [code, tokens.access, tokens.refresh]
-    );
+    assert_eq!(subject.provider.control().secrets_handed_out(), [code, tokens.access, tokens.refresh]);
 }
 
 #[tokio::test]
 async fn a_fault_replaces_one_answer_and_spends_nothing() {
     let subject = Subject::start().await;
     let tokens = subject.tokens().await;
-    subject
-        .provider
-        .control()
-        .fail_next_token(Fault::answer(502, "<html>bad gateway"));
+    subject.provider.control().fail_next_token(Fault::answer(502, "<html>bad gateway"));
     let failed = subject.refresh(&tokens.refresh).await;
-    assert_eq!(
-        (failed.status().as_u16(), failed.text().await.unwrap().as_str()),
-        (502, "<html>bad gateway")
-    );
+    assert_eq!((failed.status().as_u16(), failed.text().await.unwrap().as_str()), (502, "<html>bad gateway"));
     assert_eq!(subject.refresh(&tokens.refresh).await.status(), 200);
 }
 
@@ -95,10 +86,7 @@ async fn answers_and_grants_can_be_edited() {
         answer.insert("expires_in".to_owned(), json!("3600"));
     });
     let answer = body(subject.redeem(&subject.code().await).await).await;
-    assert_eq!(
-        (&answer["expires_in"], &answer["scope"]),
-        (&json!("3600"), &json!("read"))
-    );
+    assert_eq!((&answer["expires_in"], &answer["scope"]), (&json!("3600"), &json!("read")));
 }
 
 #[tokio::test]
@@ -127,10 +115,7 @@ async fn a_demo_remembers_sign_ins_across_a_restart_and_writes_no_token() {
     assert_eq!(after.me(&tokens.access).await.status(), 200);
     assert_eq!(after.refresh(&tokens.refresh).await.status(), 200);
     std::fs::write(&file, "not json").unwrap();
-    let unreadable = Options {
-        state_file: Some(file),
-        ..Options::strict(Vec::new())
-    };
+    let unreadable = Options { state_file: Some(file), ..Options::strict(Vec::new()) };
     serve(unreadable).await.unwrap_err();
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -38,15 +38,8 @@ impl Subject {
         adjust(&mut options);
         // The second test of a process finds it installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Http::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .unwrap();
-        Self {
-            provider: serve(options).await.unwrap(),
-            http,
-        }
+        let http = Http::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
+        Self { provider: serve(options).await.unwrap(), http }
     }
 
     fn url(&self, path: &str) -> String {
@@ -66,10 +59,7 @@ impl Subject {
     async fn decide(&self, path: &str, change: &[(&str, &str)]) -> Response {
         let mut form = authorization_request(&[("user", "ada"), ("decision", "allow")]);
         set(&mut form, change);
-        post_form(&self.http, &self.url(path), &form)
-            .send()
-            .await
-            .unwrap()
+        post_form(&self.http, &self.url(path), &form).send().await.unwrap()
     }
 
     /// Signs in and returns the code.
@@ -89,10 +79,7 @@ impl Subject {
         let mut form = vec![("client_id".to_owned(), CLIENT.to_owned())];
         set(&mut form, &[("client_secret", SECRET)]);
         set(&mut form, change);
-        post_form(&self.http, &self.url(path), &form)
-            .send()
-            .await
-            .unwrap()
+        post_form(&self.http, &self.url(path), &form).send().await.unwrap()
     }
 
     async fn redeem(&self, code: &str) -> Response {
@@ -107,17 +94,11 @@ impl Subject {
     }
 
     async fn refresh(&self, refresh_token: &str) -> Response {
-        self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
-            .await
+        self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
     }
 
     async fn me(&self, access_token: &str) -> Response {
-        self.http
-            .get(self.url("/me"))
-            .bearer_auth(access_token)
-            .send()
-            .await
-            .unwrap()
+        self.http.get(self.url("/me")).bearer_auth(access_token).send().await.unwrap()
     }
 
     /// Signs in and exchanges the code.
@@ -135,29 +116,16 @@ impl Tokens {
     async fn from(response: Response) -> Self {
         let answer = json(response).await;
         let text = |member: &str| answer[member].as_str().unwrap_or_default().to_owned();
-        Self {
-            access: text("access_token"),
-            refresh: text("refresh_token"),
-        }
+        Self { access: text("access_token"), refresh: text("refresh_token") }
     }
 }
 
 fn authorization_request(change: &[(&str, &str)]) -> Vec<(String, String)> {
     let challenge = s256(VERIFIER);
     let mut params = Vec::new();
-    set(
-        &mut params,
-        &[
-            ("response_type", "code"),
-            ("client_id", CLIENT),
-            ("redirect_uri", REDIRECT),
-        ],
-    );
+    set(&mut params, &[("response_type", "code"), ("client_id", CLIENT), ("redirect_uri", REDIRECT)]);
     set(&mut params, &[("scope", "read write"), ("state", "xyz")]);
-    set(
-        &mut params,
-        &[("code_challenge", &challenge), ("code_challenge_method", "S256")],
-    );
+    set(&mut params, &[("code_challenge", &challenge), ("code_challenge_method", "S256")]);
     set(&mut params, change);
     params
 }
@@ -171,12 +139,8 @@ fn set(params: &mut Vec<(String, String)>, change: &[(&str, &str)]) {
 }
 
 fn post_form(http: &Http, url: &str, form: &[(impl AsRef<str>, impl AsRef<str>)]) -> RequestBuilder {
-    let body = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish();
-    http.post(url)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body)
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    http.post(url).header("content-type", "application/x-www-form-urlencoded").body(body)
 }
 
 /// The query of the address that a redirect leads to.

@@ -30,10 +30,7 @@ async fn a_code_that_comes_back_revokes_what_it_bought() {
 async fn a_code_is_bound_to_its_verifier_its_redirect_uri_its_client_and_its_tenant() {
     let subject = Subject::start().await;
     let wrong = [
-        [(
-            "code_verifier",
-            "another-verifier-that-is-long-enough-for-rfc-7636",
-        )],
+        [("code_verifier", "another-verifier-that-is-long-enough-for-rfc-7636")],
         [("code_verifier", "")],
         [("redirect_uri", "http://localhost:7071/oauth/callback/Other")],
         [("redirect_uri", "")],
@@ -63,10 +60,7 @@ async fn a_refresh_token_works_once_and_a_second_use_ends_the_family() {
     assert_refused(subject.refresh(&first.refresh).await, 400, "invalid_grant").await;
     assert_refused(subject.refresh(&second.refresh).await, 400, "invalid_grant").await;
     assert_eq!(subject.me(&second.access).await.status(), 401);
-    assert_eq!(
-        subject.provider.control().family_revoked(&second.refresh),
-        Some(true)
-    );
+    assert_eq!(subject.provider.control().family_revoked(&second.refresh), Some(true));
 }
 
 #[tokio::test]
@@ -86,10 +80,7 @@ async fn a_kept_refresh_token_works_again_and_is_not_repeated() {
         let answer = json(subject.refresh(&tokens.refresh).await).await;
         assert!(answer["access_token"].is_string() && answer.get("refresh_token").is_none());
     }
-    subject
-        .provider
-        .control()
-        .set_refresh_tokens(RefreshTokens::Never);
+    subject.provider.control().set_refresh_tokens(RefreshTokens::Never);
     assert_eq!(subject.tokens().await.refresh, "");
 }
 
@@ -98,11 +89,7 @@ async fn a_refresh_may_ask_for_less_but_not_for_more() {
     let subject = Subject::start().await;
     let tokens = subject.tokens().await;
     let ask = |scope| {
-        [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", tokens.refresh.as_str()),
-            ("scope", scope),
-        ]
+        [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str()), ("scope", scope)]
     };
     assert_refused(subject.token(&ask("read admin")).await, 400, "invalid_scope").await;
     assert_eq!(json(subject.token(&ask("read")).await).await["scope"], "read");
@@ -111,12 +98,8 @@ async fn a_refresh_may_ask_for_less_but_not_for_more() {
 #[tokio::test]
 async fn client_credentials_are_minted_for_the_tenant_in_the_path_without_a_refresh_token() {
     let subject = Subject::start().await;
-    let answer = json(
-        subject
-            .token_at("/contoso/token", &[("grant_type", "client_credentials")])
-            .await,
-    )
-    .await;
+    let answer =
+        json(subject.token_at("/contoso/token", &[("grant_type", "client_credentials")]).await).await;
     assert!(answer.get("refresh_token").is_none());
     let me = json(subject.me(answer["access_token"].as_str().unwrap()).await).await;
     assert_eq!(me["tenant"], "contoso");
@@ -130,10 +113,7 @@ async fn access_tokens_expire() {
     tokio::time::sleep(Duration::from_millis(60)).await;
     let refused = subject.me(&tokens.access).await;
     assert_eq!(refused.status(), 401);
-    assert_eq!(
-        refused.headers()["www-authenticate"],
-        "Bearer error=\"invalid_token\""
-    );
+    assert_eq!(refused.headers()["www-authenticate"], "Bearer error=\"invalid_token\"");
 }
 
 #[tokio::test]
@@ -143,9 +123,7 @@ async fn basic_credentials_are_form_decoded() {
     let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let ask = |secret: String| {
         let form = [("grant_type", "client_credentials")];
-        post_form(&subject.http, &subject.url("/token"), &form)
-            .basic_auth(CLIENT, Some(secret))
-            .send()
+        post_form(&subject.http, &subject.url("/token"), &form).basic_auth(CLIENT, Some(secret)).send()
     };
     assert_eq!(ask(encode(awkward)).await.unwrap().status(), 200);
     let raw = ask(awkward.to_owned()).await.unwrap();
@@ -159,18 +137,10 @@ async fn a_client_authenticates_by_one_allowed_method_with_its_own_secret() {
     let grant = [("grant_type", "client_credentials")];
     assert_refused(subject.token(&grant).await, 401, "invalid_client").await;
     let request = |form: &[(&str, &str)]| post_form(&subject.http, &subject.url("/token"), form);
-    let wrong = request(&grant)
-        .basic_auth(CLIENT, Some("wrong"))
-        .send()
-        .await
-        .unwrap();
+    let wrong = request(&grant).basic_auth(CLIENT, Some("wrong")).send().await.unwrap();
     assert_refused(wrong, 401, "invalid_client").await;
     let twice = [("grant_type", "client_credentials"), ("client_secret", SECRET)];
-    let both = request(&twice)
-        .basic_auth(CLIENT, Some(SECRET))
-        .send()
-        .await
-        .unwrap();
+    let both = request(&twice).basic_auth(CLIENT, Some(SECRET)).send().await.unwrap();
     assert_refused(both, 400, "invalid_request").await;
     let none = request(&grant).send().await.unwrap();
     assert_refused(none, 401, "invalid_client").await;
@@ -180,17 +150,9 @@ async fn a_client_authenticates_by_one_allowed_method_with_its_own_secret() {
 async fn the_body_must_be_a_form_with_a_known_grant_type() {
     let subject = Subject::start().await;
     assert_refused(subject.token(&[]).await, 400, "invalid_request").await;
-    assert_refused(
-        subject.token(&[("grant_type", "password")]).await,
-        400,
-        "unsupported_grant_type",
-    )
-    .await;
-    let json_body = subject
-        .http
-        .post(subject.url("/token"))
-        .header("content-type", "application/json")
-        .body("{}");
+    assert_refused(subject.token(&[("grant_type", "password")]).await, 400, "unsupported_grant_type").await;
+    let json_body =
+        subject.http.post(subject.url("/token")).header("content-type", "application/json").body("{}");
     assert_refused(json_body.send().await.unwrap(), 400, "invalid_request").await;
     assert_eq!(subject.get("/token").await.status(), 405);
 }
@@ -199,26 +161,10 @@ async fn the_body_must_be_a_form_with_a_known_grant_type() {
 async fn revoking_a_refresh_token_ends_its_family_unless_another_client_asks() {
     let subject = Subject::start().await;
     let tokens = subject.tokens().await;
-    let thief = [
-        ("client_id", "client-2"),
-        ("client_secret", "other"),
-        ("token", tokens.refresh.as_str()),
-    ];
+    let thief = [("client_id", "client-2"), ("client_secret", "other"), ("token", tokens.refresh.as_str())];
     assert_eq!(subject.token_at("/revoke", &thief).await.status(), 200);
     assert_eq!(subject.me(&tokens.access).await.status(), 200);
-    assert_eq!(
-        subject
-            .token_at("/revoke", &[("token", &tokens.refresh)])
-            .await
-            .status(),
-        200
-    );
+    assert_eq!(subject.token_at("/revoke", &[("token", &tokens.refresh)]).await.status(), 200);
     assert_eq!(subject.me(&tokens.access).await.status(), 401);
-    assert_eq!(
-        subject
-            .token_at("/revoke", &[("token", "never-issued")])
-            .await
-            .status(),
-        200
-    );
+    assert_eq!(subject.token_at("/revoke", &[("token", "never-issued")]).await.status(), 200);
 }

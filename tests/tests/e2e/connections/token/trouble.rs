@@ -14,16 +14,11 @@ async fn an_answer_that_takes_twelve_seconds_is_waited_for() {
     let provider = brief(2).await;
     let connection = app.connected(&provider).await;
     pause(2_100).await;
-    provider
-        .control()
-        .set_access_token_lifetime(Duration::from_secs(3600));
+    provider.control().set_access_token_lifetime(Duration::from_secs(3600));
     provider.control().delay_token(Duration::from_secs(12));
     let token = app.token(&connection).await.expect(200);
     assert_eq!(provider.control().token_request_count("refresh_token"), 1);
-    assert_eq!(
-        provider.me(&token["access_token"]).await["user"],
-        "ada@example.com"
-    );
+    assert_eq!(provider.me(&token["access_token"]).await["user"], "ada@example.com");
 }
 
 #[tokio::test]
@@ -32,9 +27,7 @@ async fn an_answer_that_comes_after_the_gateway_gave_up_is_kept() {
     let provider = brief(2).await;
     let connection = app.connected(&provider).await;
     pause(2_100).await;
-    provider
-        .control()
-        .set_access_token_lifetime(Duration::from_secs(3600));
+    provider.control().set_access_token_lifetime(Duration::from_secs(3600));
     provider.control().delay_token(Duration::from_secs(35));
     let second = async {
         pause(2_000).await;
@@ -58,11 +51,7 @@ async fn a_lost_answer_is_followed_by_one_more_try_that_may_end_the_grant_in_pla
     provider.control().fail_next_token(Fault::DropAnswer);
     app.token(&connection).await.problem(409, "provider-unavailable");
     app.token(&connection).await.problem(409, "provider-unavailable");
-    assert_eq!(
-        provider.control().token_request_count("refresh_token"),
-        1,
-        "the next try waits its turn"
-    );
+    assert_eq!(provider.control().token_request_count("refresh_token"), 1, "the next try waits its turn");
     pause(15_500).await;
     let ended = app.token(&connection).await.problem(409, "reauthorize");
     assert!(ended["detail"].as_str().unwrap().contains("spent"), "{ended}");
@@ -77,11 +66,7 @@ async fn a_provider_that_asks_for_a_pause_gets_it() {
     let connection = app.connected(&provider).await;
     pause(2_100).await;
     let headers = vec![("retry-after".to_owned(), "600".to_owned())];
-    provider.control().fail_next_token(Fault::Answer {
-        status: 429,
-        headers,
-        body: String::new(),
-    });
+    provider.control().fail_next_token(Fault::Answer { status: 429, headers, body: String::new() });
     for _ in 0..2 {
         let answer = app.token(&connection).await;
         let pause: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
@@ -96,9 +81,7 @@ async fn a_client_that_is_no_longer_welcome_is_told_apart_from_a_dead_grant() {
     let app = TestApp::shared().await;
     let provider = brief(2).await;
     let connection = app.connected(&provider).await;
-    provider
-        .control()
-        .set_client_secret(&provider.client_id, "another");
+    provider.control().set_client_secret(&provider.client_id, "another");
     pause(2_100).await;
     app.token(&connection).await.problem(409, "client-rejected");
     let shown = app.show(&connection).await;
@@ -112,9 +95,7 @@ async fn a_dead_grant_is_tried_once_and_then_waits_for_a_person() {
     let provider = brief(8).await;
     let connection = app.connected(&provider).await;
     let token = app.token(&connection).await.expect(200);
-    provider
-        .control()
-        .revoke_family(token["access_token"].as_str().unwrap());
+    provider.control().revoke_family(token["access_token"].as_str().unwrap());
     pause(8_100).await;
     for _ in 0..3 {
         app.token(&connection).await.problem(409, "reauthorize");
@@ -130,10 +111,7 @@ async fn a_dead_grant_is_tried_once_and_then_waits_for_a_person() {
     }
     app.connect_in_browser(&connection).await;
     let revived = app.token(&connection).await.expect(200);
-    assert_eq!(
-        (&revived["generation"], &revived["grant_id"]),
-        (&json!(2), &token["grant_id"])
-    );
+    assert_eq!((&revived["generation"], &revived["grant_id"]), (&json!(2), &token["grant_id"]));
     assert!(app.show(&connection).await["last_error"].is_null());
 }
 
@@ -142,20 +120,11 @@ async fn what_a_failing_provider_says_is_never_shown() {
     let app = TestApp::shared().await;
     let provider = brief(2).await;
     let bodies = [
-        (
-            500,
-            format!(r#"{{"access_token": "{SLIPPED_TOKEN}", "refresh_token": "{SLIPPED_TOKEN}"}}"#),
-        ),
+        (500, format!(r#"{{"access_token": "{SLIPPED_TOKEN}", "refresh_token": "{SLIPPED_TOKEN}"}}"#)),
         (502, format!("<html>{SLIPPED_TOKEN}")),
         (200, format!(r#"{{"token": "{SLIPPED_TOKEN}"}}"#)),
         (200, SLIPPED_TOKEN.to_owned()),
-        (
-            400,
-            format!(
-                r#"{{"error": "server_error", "error_description": "{}"}}"#,
-                provider.client_secret
-            ),
-        ),
+        (400, format!(r#"{{"error": "server_error", "error_description": "{}"}}"#, provider.client_secret)),
     ];
     for (status, body) in bodies {
         let connection = app.connected(&provider).await;
@@ -170,10 +139,7 @@ async fn what_a_failing_provider_says_is_never_shown() {
         answer.problem(409, "provider-unavailable");
         let shown = app.show(&connection).await;
         let text = shown.to_string();
-        assert!(
-            !text.contains(SLIPPED_TOKEN) && !text.contains(&provider.client_secret),
-            "{text}"
-        );
+        assert!(!text.contains(SLIPPED_TOKEN) && !text.contains(&provider.client_secret), "{text}");
         assert!(shown["last_error"]["fix"].is_string(), "{text}");
     }
 }
@@ -188,12 +154,7 @@ async fn a_failed_refresh_returns_a_token_that_is_still_good_and_says_so() {
     provider.control().fail_next_token(Fault::answer(503, "{}"));
     let second = app.token(&connection).await.expect(200);
     assert_eq!(second["access_token"], first["access_token"]);
-    assert!(
-        second["warning"]
-            .as_str()
-            .is_some_and(|warning| !warning.is_empty()),
-        "{second}"
-    );
+    assert!(second["warning"].as_str().is_some_and(|warning| !warning.is_empty()), "{second}");
     assert_eq!(app.show(&connection).await["status"], "failing");
 }
 

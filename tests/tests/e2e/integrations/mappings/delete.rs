@@ -21,13 +21,7 @@ async fn a_mapping_made_again_has_none_of_its_predecessors_values() {
     let acme = app.organization("Acme").await;
     let schema = json!([{"key": "api_key", "type": "secret"}]);
     let name = app.integration("Halo", json!({"config_schema": schema})).await;
-    let old = app
-        .map(
-            &name,
-            &acme,
-            json!({"entity_id": "1", "config": {"api_key": "sk-old"}}),
-        )
-        .await;
+    let old = app.map(&name, &acme, json!({"entity_id": "1", "config": {"api_key": "sk-old"}})).await;
     app.root().delete(&acme.mapping(&name)).await.expect(204);
     let new = app.map(&name, &acme, json!({"entity_id": "1"})).await;
     assert_ne!(new["id"], old["id"]);
@@ -43,9 +37,7 @@ async fn the_organizations_grant_goes_with_the_last_mapping_that_uses_it() {
     app.connect_for(&connection, &acme).await;
     let mut names = Vec::new();
     for name in ["First", "Second"] {
-        let name = app
-            .integration(name, json!({"connection": connection.name}))
-            .await;
+        let name = app.integration(name, json!({"connection": connection.name})).await;
         app.map(&name, &acme, json!({"entity_id": "1"})).await;
         names.push(name);
     }
@@ -68,16 +60,9 @@ async fn a_client_that_speaks_for_itself_serves_an_organization_that_is_mapped_a
     let provider = TestProvider::start().await;
     let acme = app.organization("Acme").await;
     let name = app.integration("Graph", json!({})).await;
-    let connection = app
-        .create_connection(
-            "global",
-            with(provider.client_credentials(), json!({"name": name})),
-        )
-        .await;
-    let path = format!(
-        "/connections/{0}/token?integration={0}&scope={1}",
-        connection.name, acme.id
-    );
+    let connection =
+        app.create_connection("global", with(provider.client_credentials(), json!({"name": name}))).await;
+    let path = format!("/connections/{0}/token?integration={0}&scope={1}", connection.name, acme.id);
     for tenant in ["old-tenant", "new-tenant"] {
         app.map(&name, &acme, json!({"entity_id": tenant})).await;
         let token = app.root().get(&path).await.expect(200);
@@ -95,10 +80,7 @@ async fn what_has_changed_since_is_not_deleted() {
     app.map(&name, &acme, json!({"entity_id": "1"})).await;
     let seen = root.get(&acme.mapping(&name)).await;
     app.map(&name, &acme, json!({"entity_id": "2"})).await;
-    root.if_as_in(&seen)
-        .delete(&acme.mapping(&name))
-        .await
-        .problem(412, "stale-revision");
+    root.if_as_in(&seen).delete(&acme.mapping(&name)).await.problem(412, "stale-revision");
     root.if_as_in(&seen)
         .put(&acme.mapping(&name), json!({"entity_id": "3"}))
         .await
@@ -116,15 +98,8 @@ async fn only_the_provider_removes_mappings() {
         let own = app.key(role, &acme).await;
         own.delete(&acme.mapping(&name)).await.problem(403, "forbidden");
         let stranger = app.key(role, &globex).await;
-        stranger
-            .delete(&acme.mapping(&name))
-            .await
-            .problem(403, "scope-forbidden");
+        stranger.delete(&acme.mapping(&name)).await.problem(403, "scope-forbidden");
     }
     let msp = app.provider_organization("MSP").await;
-    app.key(Role::User, &msp)
-        .await
-        .delete(&acme.mapping(&name))
-        .await
-        .expect(204);
+    app.key(Role::User, &msp).await.delete(&acme.mapping(&name)).await.expect(204);
 }

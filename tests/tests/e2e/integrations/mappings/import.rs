@@ -31,22 +31,13 @@ async fn every_row_tells_what_became_of_it_and_repeating_them_changes_nothing() 
     assert!(!first.text.contains("sk-globex"), "{}", first.text);
     let first = first.expect(200);
     assert_eq!(results(&first), ["updated", "created"]);
-    assert_eq!(
-        (&first["created"], &first["updated"], &first["failed"]),
-        (&json!(1), &json!(1), &json!(0))
-    );
+    assert_eq!((&first["created"], &first["updated"], &first["failed"]), (&json!(1), &json!(1), &json!(0)));
     let mapping = app.root().get(&acme.mapping(&name)).await.expect(200);
-    assert_eq!(
-        (&mapping["entity_id"], &mapping["entity_name"]),
-        (&json!("1"), &json!("Acme Ltd"))
-    );
+    assert_eq!((&mapping["entity_id"], &mapping["entity_name"]), (&json!("1"), &json!("Acme Ltd")));
     let again = import(&app, &name, rows).await.expect(200);
     assert_eq!(results(&again), ["updated", "updated"]);
     let same = app.root().get(&acme.mapping(&name)).await.expect(200);
-    assert_eq!(
-        (&same["id"], &same["entity_id"]),
-        (&mapping["id"], &mapping["entity_id"])
-    );
+    assert_eq!((&same["id"], &same["entity_id"]), (&mapping["id"], &mapping["entity_id"]));
     let config = &app.resolve(&app.root(), &name, &globex.id).await["config"];
     assert_eq!(config["api_key"], "sk-globex");
 }
@@ -69,12 +60,8 @@ async fn wrong_rows_leave_the_others_alone() {
         row(&globex, "7"),
     ]);
     let answer = import(&app, &name, rows).await.expect(200);
-    let codes: Vec<_> = answer["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["code"].as_str().unwrap_or("-"))
-        .collect();
+    let codes: Vec<_> =
+        answer["rows"].as_array().unwrap().iter().map(|row| row["code"].as_str().unwrap_or("-")).collect();
     assert_eq!(
         codes,
         [
@@ -90,10 +77,7 @@ async fn wrong_rows_leave_the_others_alone() {
         "{answer}"
     );
     assert_eq!((&answer["created"], &answer["failed"]), (&json!(2), &json!(6)));
-    app.root()
-        .get(&initech.mapping(&name))
-        .await
-        .problem(404, "not-found");
+    app.root().get(&initech.mapping(&name)).await.problem(404, "not-found");
     app.root().get(&globex.mapping(&name)).await.expect(200);
 }
 
@@ -102,35 +86,18 @@ async fn an_import_holds_one_to_five_hundred_rows() {
     let app = TestApp::shared().await;
     let acme = app.organization("Acme").await;
     let name = app.integration("Halo", json!({})).await;
-    for wrong in [
-        json!([]),
-        json!(vec![row(&acme, "1"); 501]),
-        json!("rows"),
-        json!(["row"]),
-        Value::Null,
-    ] {
+    for wrong in [json!([]), json!(vec![row(&acme, "1"); 501]), json!("rows"), json!(["row"]), Value::Null] {
         import(&app, &name, wrong).await.invalid(&["mappings"]);
     }
-    app.root()
-        .get(&acme.mapping(&name))
-        .await
-        .problem(404, "not-found");
-    let most = import(&app, &name, json!(vec![row(&acme, "1"); 500]))
-        .await
-        .expect(200);
-    assert_eq!(
-        (&most["created"], &most["updated"], &most["failed"]),
-        (&json!(1), &json!(499), &json!(0))
-    );
+    app.root().get(&acme.mapping(&name)).await.problem(404, "not-found");
+    let most = import(&app, &name, json!(vec![row(&acme, "1"); 500])).await.expect(200);
+    assert_eq!((&most["created"], &most["updated"], &most["failed"]), (&json!(1), &json!(499), &json!(0)));
 }
 
 #[tokio::test]
 async fn importing_is_for_administrators_and_needs_an_integration() {
     let app = TestApp::shared().await;
-    let (acme, msp) = (
-        app.organization("Acme").await,
-        app.provider_organization("MSP").await,
-    );
+    let (acme, msp) = (app.organization("Acme").await, app.provider_organization("MSP").await);
     let name = app.integration("Halo", json!({})).await;
     let path = format!("/integrations/{name}/mappings/import");
     for caller in [
@@ -138,12 +105,7 @@ async fn importing_is_for_administrators_and_needs_an_integration() {
         app.key(Role::Workflow, &acme).await,
         app.key(Role::User, &msp).await,
     ] {
-        caller
-            .post(&path, json!({"mappings": [row(&acme, "1")]}))
-            .await
-            .problem(403, "forbidden");
+        caller.post(&path, json!({"mappings": [row(&acme, "1")]})).await.problem(403, "forbidden");
     }
-    import(&app, "Nothing", json!([row(&acme, "1")]))
-        .await
-        .problem(404, "not-found");
+    import(&app, "Nothing", json!([row(&acme, "1")])).await.problem(404, "not-found");
 }

@@ -2,12 +2,8 @@ use bifrost_tests::{Role, TestApp};
 use serde_json::{Value, json};
 
 fn entities(list: &Value) -> Vec<&str> {
-    let mut ids: Vec<_> = list["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|m| m["entity_id"].as_str().unwrap())
-        .collect();
+    let mut ids: Vec<_> =
+        list["items"].as_array().unwrap().iter().map(|m| m["entity_id"].as_str().unwrap()).collect();
     ids.sort_unstable();
     ids
 }
@@ -22,14 +18,8 @@ async fn providers_see_all_mappings_and_others_their_own() {
     app.map(&name, &globex, json!({"entity_id": "g"})).await;
     let path = format!("/integrations/{name}/mappings");
     assert_eq!(entities(&app.root().get(&path).await.expect(200)), ["a", "g"]);
-    assert_eq!(
-        entities(&app.key(Role::Workflow, &msp).await.get(&path).await.expect(200)),
-        ["a", "g"]
-    );
-    assert_eq!(
-        entities(&app.key(Role::User, &acme).await.get(&path).await.expect(200)),
-        ["a"]
-    );
+    assert_eq!(entities(&app.key(Role::Workflow, &msp).await.get(&path).await.expect(200)), ["a", "g"]);
+    assert_eq!(entities(&app.key(Role::User, &acme).await.get(&path).await.expect(200)), ["a"]);
 }
 
 #[tokio::test]
@@ -44,20 +34,11 @@ async fn a_mapping_is_found_by_its_entity_id_but_never_someone_elses() {
         let encoded: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
         format!("/integrations/{name}/mappings?entity_id={encoded}")
     };
-    assert_eq!(
-        entities(&app.root().get(&by_entity(awkward)).await.expect(200)),
-        [awkward]
-    );
+    assert_eq!(entities(&app.root().get(&by_entity(awkward)).await.expect(200)), [awkward]);
     let user = app.key(Role::User, &acme).await;
-    assert_eq!(
-        entities(&user.get(&by_entity(awkward)).await.expect(200)),
-        [awkward]
-    );
+    assert_eq!(entities(&user.get(&by_entity(awkward)).await.expect(200)), [awkward]);
     assert_eq!(entities(&user.get(&by_entity("g")).await.expect(200)), [""; 0]);
-    assert_eq!(
-        entities(&app.root().get(&by_entity("unknown")).await.expect(200)),
-        [""; 0]
-    );
+    assert_eq!(entities(&app.root().get(&by_entity("unknown")).await.expect(200)), [""; 0]);
 }
 
 #[tokio::test]
@@ -66,23 +47,15 @@ async fn the_list_comes_in_pages_and_only_for_an_integration_that_is_there() {
     let name = app.integration("Halo", json!({})).await;
     for number in 0..3 {
         let organization = app.organization(&format!("Customer {number}")).await;
-        app.map(&name, &organization, json!({"entity_id": number.to_string()}))
-            .await;
+        app.map(&name, &organization, json!({"entity_id": number.to_string()})).await;
     }
     let path = format!("/integrations/{name}/mappings?limit=2");
     let first = app.root().get(&path).await.expect(200);
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = app
-        .root()
-        .get(&format!("{path}&cursor={cursor}"))
-        .await
-        .expect(200);
+    let second = app.root().get(&format!("{path}&cursor={cursor}")).await.expect(200);
     let mut all = entities(&first);
     all.extend(entities(&second));
     all.sort_unstable();
     assert_eq!((all, &second["next_cursor"]), (vec!["0", "1", "2"], &Value::Null));
-    app.root()
-        .get("/integrations/Nothing/mappings")
-        .await
-        .problem(404, "not-found");
+    app.root().get("/integrations/Nothing/mappings").await.problem(404, "not-found");
 }
