@@ -200,7 +200,12 @@ impl TestApp {
 
     /// Runs the refresher over all shards, and returns its report.
     pub async fn sweep(&self) -> Value {
-        self.stack.sweep().await
+        self.stack.invoke("refresher", json!({"shards": {"first": 0, "last": 255}})).await
+    }
+
+    /// Runs the cleaner, and returns its report.
+    pub async fn clean(&self) -> Value {
+        self.stack.invoke("cleaner", json!({})).await
     }
 }
 

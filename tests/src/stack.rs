@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use bifrost_local::{Build, Data, LogSink, Options, Stack};
-use serde_json::{Value, json};
+use bifrost_local::{Build, Call, Data, Fault, LogSink, Options, Stack};
+use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
 
@@ -72,11 +72,19 @@ impl RunningStack {
         self.stack.calls_by(function)
     }
 
-    pub(crate) async fn sweep(&self) -> Value {
+    /// What happens to the functions' calls to AWS from now on.
+    pub fn set_fault_hook(&self, hook: impl Fn(&Call<'_>) -> Option<Fault> + Send + Sync + 'static) {
+        self.stack.set_fault_hook(Some(Arc::new(hook)));
+    }
+
+    pub fn end_faults(&self) {
+        self.stack.set_fault_hook(None);
+    }
+
+    /// Runs a scheduled function, and returns its report.
+    pub(crate) async fn invoke(&self, function: &'static str, order: Value) -> Value {
         let stack = Arc::clone(&self.stack);
-        let every_shard = json!({"shards": {"first": 0, "last": 255}});
-        let report =
-            RUNTIME.spawn(async move { stack.invoke("refresher", every_shard).await }).await.unwrap();
+        let report = RUNTIME.spawn(async move { stack.invoke(function, order).await }).await.unwrap();
         report.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()))
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Bifrost;
+use super::{Bifrost, page::PageRequest};
 use crate::{
     model::{
         ApiKeyId, Exposed, OrganizationId, Problem, Scope, Timestamp,
@@ -11,7 +11,7 @@ use crate::{
         api_key::{ApiKey, KeyHash, NewApiKey, check_role, key_text},
     },
     oauth,
-    store::Page,
+    store::{Page, page::Listing},
 };
 
 /// A key as answers show it.
@@ -61,14 +61,13 @@ impl Bifrost {
         &self,
         caller: &Caller,
         scope: Scope,
-        limit: i32,
-        cursor: Option<&str>,
+        request: PageRequest<'_>,
     ) -> Result<Page<ApiKeyView>, Problem> {
         check_manager(caller, scope)?;
-        let page = self.store.api_keys(scope, limit, cursor).await?;
-        let visible =
-            page.items.into_iter().filter(|key| may_manage(caller, key)).map(ApiKeyView::from).collect();
-        Ok(Page { items: visible, next_cursor: page.next_cursor })
+        // Which there are comes from an index, so that one just made can be missing for a moment.
+        let page = self.page(Listing::api_keys(scope), request).await?;
+        let page = self.store.read_api_keys(page).await?;
+        Ok(page.filter_map(|key| may_manage(caller, &key).then(|| key.into())))
     }
 
     /// Revokes a key, and with it those that it made.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Bifrost, client_secret::CLIENT_SECRET};
+use super::{Bifrost, client_secret::CLIENT_SECRET, page::PageRequest};
 use crate::{
     model::{
         ConnectionId, Name, Problem, Scope, Timestamp,
@@ -14,7 +14,7 @@ use crate::{
         grant::{Grant, GrantStatus},
         url_template::UrlTemplate,
     },
-    store::{Batch, ItemKey, Page},
+    store::{Batch, ItemKey, Page, page::Listing},
 };
 
 /// A connection as answers show it: never its secret.
@@ -108,12 +108,12 @@ impl Bifrost {
     ) -> Result<ConnectionView, Problem> {
         let (connection, grant) = self.owned_connection(scope, name).await?;
         let mut counts = GrantCounts::default();
-        for status in self.store.grant_statuses(connection.id).await? {
-            match status {
-                GrantStatus::Active => counts.active += 1,
-                GrantStatus::Failing => counts.failing += 1,
-                GrantStatus::Reauthorize => counts.reauthorize += 1,
-                GrantStatus::New | GrantStatus::Disconnected => {}
+        for grant in self.store.grants_on(&connection).await? {
+            match grant.status {
+                Some(GrantStatus::Active) => counts.active += 1,
+                Some(GrantStatus::Failing) => counts.failing += 1,
+                Some(GrantStatus::Reauthorize) => counts.reauthorize += 1,
+                Some(GrantStatus::New | GrantStatus::Disconnected) | None => {}
             }
         }
         let view = view(connection, grant, public_url, Timestamp::now());
@@ -123,23 +123,20 @@ impl Bifrost {
     pub async fn connections(
         &self,
         scope: Scope,
-        limit: i32,
-        cursor: Option<&str>,
+        request: PageRequest<'_>,
         public_url: &str,
     ) -> Result<Page<ConnectionView>, Problem> {
-        let page = self.store.connections(scope, limit, cursor).await?;
+        let page = self.page::<Connection>(Listing::connections(scope), request).await?;
         let mut batch = Batch::default();
-        for connection in &page.items {
+        for connection in page.items() {
             batch.data(own_grant_key(connection));
         }
         let mut found = self.store.read(batch).await?;
         let now = Timestamp::now();
-        let mut items = Vec::with_capacity(page.items.len());
-        for connection in page.items {
+        page.try_map(|connection| {
             let grant: Option<Grant> = found.take(&own_grant_key(&connection))?;
-            items.push(view(connection, grant, public_url, now));
-        }
-        Ok(Page { items, next_cursor: page.next_cursor })
+            Ok(view(connection, grant, public_url, now))
+        })
     }
 
     /// A connection and its own-scope grant.

@@ -1,45 +1,127 @@
 //! Deleting an organization: first nothing can be added, then nothing can be read, then nothing is left.
 
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
 use super::{Bifrost, Deadline};
 use crate::{
-    model::{Code, OrganizationId, Problem, Scope, Timestamp},
-    store::ItemKey,
+    model::{OrganizationId, Problem, Scope, Secret, Timestamp, connection::Connection, grant::Grant},
+    store::{
+        Batch,
+        cleanups::{Cleanup, Deleted},
+    },
 };
 
+/// How many tokens are revoked at the same time, and how long all of that may take: it is a courtesy, for the
+/// organization's own tokens can't be read from then on, and expire.
+const REVOCATIONS: usize = 16;
+const REVOCATION_TIME: Duration = Duration::from_secs(10);
+
+/// A token that can still be revoked when its data key is gone.
+struct Revocable {
+    connection: Connection,
+    client_secret: Option<Secret>,
+    grant: Grant,
+    token: Secret,
+}
+
 impl Bifrost {
-    /// In steps that can be resumed: until the last one the organization is marked, every write that would create
-    /// something in it is refused by its own condition, and the same request goes on where it was cut off.
-    pub async fn delete_organization(&self, id: OrganizationId, deadline: Deadline) -> Result<(), Problem> {
-        if !self.store.begin_deleting_organization(id, Timestamp::now()).await? {
+    /// In steps that can be resumed: until the last one the organization is marked, and every write that would create
+    /// something in it is refused by its own condition. What this request leaves, for want of time or because it is
+    /// cut off, the cleaner goes on with, and so does the same request again.
+    pub async fn delete_organization(
+        self: Arc<Self>,
+        id: OrganizationId,
+        deadline: Deadline,
+    ) -> Result<(), Problem> {
+        let cleanup = Cleanup { after: Deleted::Organization(id), deleted_at: Timestamp::now() };
+        if !self.store.begin_deleting_organization(id, &cleanup).await? {
             return Err(Problem::not_found("organization", id));
         }
-        let scope = Scope::Organization(id);
+        let revocable = self.revocable_tokens(id).await.unwrap_or_else(|problem| {
+            tracing::warn!(organization = %id, cause = problem.cause_chain(), "tokens are not revoked");
+            Vec::new()
+        });
         // With its data keys go all its secrets; what is in some function's memory of them, within five minutes.
+        self.store.delete_data_keys(Scope::Organization(id)).await?;
+        let revoked = Self::revoke_all(&self, revocable);
+        if tokio::time::timeout(REVOCATION_TIME.min(deadline.remaining() / 2), revoked).await.is_err() {
+            tracing::warn!(organization = %id, "not every token could be revoked in time");
+        }
+        if self.begin_clean_up(&cleanup, deadline).await {
+            self.store.finish_cleanup(&cleanup).await?;
+        }
+        Ok(())
+    }
+
+    /// Everything that is left of a marked organization. True when that is nothing, and its id is free again.
+    pub(super) async fn remove_organization(
+        &self,
+        id: OrganizationId,
+        deadline: Deadline,
+    ) -> Result<bool, Problem> {
+        // Another one may have the id by now.
+        if !self.store.is_organization_being_deleted(id).await? {
+            return Ok(true);
+        }
+        let scope = Scope::Organization(id);
         self.store.delete_data_keys(scope).await?;
-        self.store.remove(&self.store.api_key_items(scope).await?).await?;
         loop {
             let items = self.store.items_of_organization(id).await?;
             if items.is_empty() {
                 break;
             }
             if deadline.remaining().as_secs() < 3 {
-                let problem = Problem::new(
-                    Code::Unavailable,
-                    "The organization is gone, but not all that was its own.",
-                );
-                return Err(problem.fix("Repeat the request: it goes on where it stopped."));
+                return Ok(false);
             }
-            self.free_entities(id, &items).await?;
+            // Entity ids that it was mapped to may be given to others.
+            for key in items.iter().filter(|key| key.mapped_integration().is_some()) {
+                self.store.free_entity_of(id, key).await?;
+            }
             self.store.remove(&items).await?;
         }
-        self.store.finish_deleting_organization(id).await
+        // Last, because they come from an index that is a moment behind. None of them opens anything since the mark.
+        self.store.remove(&self.store.api_key_items(scope).await?).await?;
+        self.store.finish_deleting_organization(id).await?;
+        Ok(true)
     }
 
-    /// Entity ids that the organization was mapped to may be given to others.
-    async fn free_entities(&self, id: OrganizationId, items: &[ItemKey]) -> Result<(), Problem> {
-        for key in items.iter().filter(|key| key.mapped_integration().is_some()) {
-            self.store.free_entity_of(id, key).await?;
+    async fn revoke_all(this: &Arc<Self>, tokens: Vec<Revocable>) {
+        let mut under_way = JoinSet::new();
+        for Revocable { connection, client_secret, grant, token } in tokens {
+            if under_way.len() == REVOCATIONS {
+                under_way.join_next().await;
+            }
+            let this = Arc::clone(this);
+            under_way.spawn(async move {
+                this.revoke(&connection, client_secret.as_ref(), &grant.url_values, &token).await;
+            });
         }
-        Ok(())
+        while under_way.join_next().await.is_some() {}
+    }
+
+    /// The tokens of its grants, with all that it takes to revoke them.
+    async fn revocable_tokens(&self, id: OrganizationId) -> Result<Vec<Revocable>, Problem> {
+        let scope = Scope::Organization(id);
+        let keys = self.store.grants_of_organization(id).await?;
+        let mut batch = Batch::default();
+        for (key, connection) in &keys {
+            batch.data(key.clone()).data(connection.clone());
+        }
+        let mut found = self.store.read(batch).await?;
+        let mut revocable = Vec::new();
+        for (key, connection) in &keys {
+            let Some(grant) = found.take::<Grant>(key)? else { continue };
+            let Some(connection) = found.take::<Connection>(connection)? else { continue };
+            if connection.id != grant.connection_id || connection.settings.revocation_url.is_none() {
+                continue;
+            }
+            let client_secret = self.client_secret(&connection).await.ok().flatten();
+            if let Some(token) = self.revocable_token(scope, key, &grant).await {
+                revocable.push(Revocable { connection, client_secret, grant, token });
+            }
+        }
+        Ok(revocable)
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Bifrost,
+    Bifrost, Deadline,
     client_secret::CLIENT_SECRET,
     connections::{ConnectionView, own_grant_key, view},
 };
@@ -14,7 +14,10 @@ use crate::{
         connection::{Connection, SecretChange},
         grant::Grant,
     },
-    store::ItemKey,
+    store::{
+        ItemKey,
+        cleanups::{Cleanup, Deleted},
+    },
 };
 
 /// How often an edit without `If-Match` is made anew on what another has just written.
@@ -75,16 +78,19 @@ impl Bifrost {
         name: &Name,
         if_match: Option<u64>,
         force: bool,
+        deadline: Deadline,
     ) -> Result<(), Problem> {
         let connection = self.connection_at(scope, name, if_match).await?;
         if !force {
             self.check_unused(&connection).await?;
         }
-        if !self.store.delete_connection(&connection).await? {
+        let after = Deleted::Connection(Box::new(connection.clone()));
+        let cleanup = Cleanup { after, deleted_at: Timestamp::now() };
+        if !self.store.delete_connection(&connection, &cleanup).await? {
             let stale = if if_match.is_some() { Code::StaleRevision } else { Code::Conflict };
             return Err(Problem::new(stale, format!("The connection {name} was changed meanwhile.")));
         }
-        self.remove_grants(&connection).await;
+        self.begin_clean_up(&cleanup, deadline).await;
         Ok(())
     }
 
@@ -100,36 +106,6 @@ impl Bifrost {
         let detail = format!("Integrations use the connection {}: {}.", connection.name, users.join(", "));
         Err(Problem::new(Code::InUse, detail)
             .fix("Link them to another connection, or delete with ?force=true."))
-    }
-
-    /// Without their connection the grants are nobody's already; this is so that nothing of them is left, here or at
-    /// the provider. What a crash leaves behind, the sweep takes out of its sight.
-    async fn remove_grants(&self, connection: &Connection) {
-        let keys = self.store.grant_keys(connection.id).await.unwrap_or_else(|problem| {
-            tracing::warn!(connection = %connection.id, cause = problem.cause_chain(), "grants are left behind");
-            Vec::new()
-        });
-        for key in keys {
-            if let Err(problem) = self.remove_grant(connection, &key).await {
-                tracing::warn!(grant = %key, cause = problem.cause_chain(), "a grant is left behind");
-            }
-        }
-    }
-
-    async fn remove_grant(&self, connection: &Connection, key: &ItemKey) -> Result<(), Problem> {
-        let Some((scope, _)) = key.grant_parts() else {
-            return Ok(());
-        };
-        // A refresh may change it between the read and the deletion.
-        for _ in 0..ATTEMPTS {
-            let grant = self.store.grant(key).await?.filter(|grant| grant.connection_id == connection.id);
-            let Some(grant) = grant else { return Ok(()) };
-            if self.store.delete_grant(key, &grant).await? {
-                self.revoke_grant(connection, scope, key, &grant).await;
-                return Ok(());
-            }
-        }
-        Err(Problem::unavailable("a grant keeps changing"))
     }
 
     async fn connection_at(

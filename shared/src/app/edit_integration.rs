@@ -2,22 +2,23 @@
 
 use serde_json::{Map, Value};
 
-use super::{Bifrost, Deadline, integrations::IntegrationView};
+use super::{Bifrost, Deadline, integrations::IntegrationView, page::PageRequest};
 use crate::{
     model::{Code, FieldError, Name, Problem, Scope, Timestamp, integration::Integration, mapping::Mapping},
-    store::{ItemKey, Page},
+    store::{
+        ItemKey, Page,
+        cleanups::{Cleanup, Deleted},
+        page::Listing,
+    },
 };
 
 /// How often an edit without `If-Match` is made anew on what another has just written.
 const ATTEMPTS: usize = 10;
 
 impl Bifrost {
-    pub async fn integrations(
-        &self,
-        limit: i32,
-        cursor: Option<&str>,
-    ) -> Result<Page<IntegrationView>, Problem> {
-        Ok(self.store.integrations(limit, cursor).await?.map(IntegrationView::from))
+    pub async fn integrations(&self, request: PageRequest<'_>) -> Result<Page<IntegrationView>, Problem> {
+        let page = self.page::<Integration>(Listing::integrations(), request).await?;
+        Ok(page.map(IntegrationView::from))
     }
 
     /// RFC 7396 merge patch. A schema that leaves organizations' values without a place is refused with the list of
@@ -72,27 +73,15 @@ impl Bifrost {
     /// Finds what organizations have stored that the new schema has no place for.
     async fn settle_stranded(&self, integration: &Integration, force: bool) -> Result<(), Problem> {
         let mut errors = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page = self.store.mappings(integration.id, 200, cursor.as_deref()).await?;
-            for mapping in page.items {
-                let stranded = integration.config_schema.stranded(&mapping.config);
-                if stranded.is_empty() {
-                    continue;
-                }
-                if force {
-                    self.drop_values(integration, mapping, &stranded).await?;
-                } else {
-                    let message = format!("the organization {} has stored it", mapping.organization_id);
-                    errors.extend(
-                        stranded.iter().map(|key| FieldError::new(&format!("config.{key}"), message.clone())),
-                    );
-                }
+        for mapping in self.store.all_mappings(integration.id).await? {
+            let stranded = integration.config_schema.stranded(&mapping.config);
+            if force && !stranded.is_empty() {
+                self.drop_values(integration, mapping).await?;
+                continue;
             }
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
+            let message = format!("the organization {} has stored it", mapping.organization_id);
+            let named = |key: &String| FieldError::new(&format!("config.{key}"), message.clone());
+            errors.extend(stranded.iter().map(named));
         }
         if errors.is_empty() {
             return Ok(());
@@ -101,24 +90,30 @@ impl Bifrost {
         Err(Problem::new(Code::ValuesStranded, detail).about(errors))
     }
 
-    async fn drop_values(
-        &self,
-        integration: &Integration,
-        mapping: Mapping,
-        keys: &[String],
-    ) -> Result<(), Problem> {
-        let config = mapping.config.clone().without(keys);
-        let new = Mapping {
-            config,
-            updated_at: Timestamp::now(),
-            revision: mapping.revision + 1,
-            ..mapping.clone()
-        };
-        self.store.put_mapping(integration, &new, Some(&mapping)).await
+    /// The schema is in force already: whatever else is written to the mapping meanwhile fits it, and a later edit of
+    /// the integration looks after its own.
+    async fn drop_values(&self, integration: &Integration, seen: Mapping) -> Result<(), Problem> {
+        let mut seen = Some(seen);
+        while let Some(mapping) = seen {
+            let stranded = integration.config_schema.stranded(&mapping.config);
+            let config = mapping.config.clone().without(&stranded);
+            let (updated_at, revision) = (Timestamp::now(), mapping.revision + 1);
+            let new = Mapping { config, updated_at, revision, ..mapping.clone() };
+            match self.store.put_mapping(integration, &new, Some(&mapping)).await {
+                Err(problem) if problem.code == Code::Conflict => {}
+                written => return written,
+            }
+            let current = self.store.integration(&integration.name.folded()).await?;
+            if current.is_none_or(|current| current.revision != integration.revision) {
+                return Ok(());
+            }
+            let mapping = self.store.mapping(integration, mapping.organization_id).await?;
+            seen = mapping.filter(|mapping| !integration.config_schema.stranded(&mapping.config).is_empty());
+        }
+        Ok(())
     }
 
-    /// Gone at once, its name free; then its mappings go, and the grants that nothing needs any more. What a crash
-    /// leaves behind belongs to an integration that is no more, and is ignored.
+    /// Gone at once, its name free; then its mappings go, and the grants that nothing needs any more.
     pub async fn delete_integration(
         &self,
         name: &Name,
@@ -126,26 +121,14 @@ impl Bifrost {
         deadline: Deadline,
     ) -> Result<(), Problem> {
         let integration = self.integration_at(name, if_match).await?;
-        if !self.store.delete_integration(&integration).await? {
+        let after = Deleted::Integration(Box::new(integration.clone()));
+        let cleanup = Cleanup { after, deleted_at: Timestamp::now() };
+        if !self.store.delete_integration(&integration, &cleanup).await? {
             let stale = if if_match.is_some() { Code::StaleRevision } else { Code::Conflict };
             return Err(Problem::new(stale, format!("The integration {name} was changed meanwhile.")));
         }
-        let mut cursor = None;
-        loop {
-            let page = self.store.mappings(integration.id, 200, cursor.as_deref()).await?;
-            for mapping in &page.items {
-                if deadline.remaining().as_secs() < 2 {
-                    tracing::warn!(integration = %integration.id, "mappings of a deleted integration are left behind");
-                    return Ok(());
-                }
-                self.store.delete_mapping(&integration.name.folded(), mapping).await?;
-                self.release_grant(mapping.organization_id, integration.connection_name()).await;
-            }
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                return Ok(());
-            }
-        }
+        self.begin_clean_up(&cleanup, deadline).await;
+        Ok(())
     }
 
     async fn integration_at(&self, name: &Name, if_match: Option<u64>) -> Result<Integration, Problem> {

@@ -13,6 +13,8 @@ use crate::{
 
 /// The most rows of one import.
 const MAX_ROWS: usize = 500;
+/// How often a grant that a refresh keeps changing is read again.
+const ATTEMPTS: usize = 10;
 
 /// What became of an import, row by row in the order they came.
 #[derive(Debug, Serialize)]
@@ -138,9 +140,6 @@ impl Bifrost {
         let scope = Scope::Organization(organization);
         let folded = connection.folded();
         let key = ItemKey::grant(scope, Scope::Global, &folded);
-        let Some(grant) = self.store.grant(&key).await?.filter(|grant| grant.status.is_connected()) else {
-            return Ok(());
-        };
         let Some(connection) = self.store.connection(Scope::Global, &folded).await? else {
             return Ok(());
         };
@@ -148,16 +147,23 @@ impl Bifrost {
         if still_used.iter().any(|integration| integration.connection_name().folded() == folded) {
             return Ok(());
         }
-        // A tombstone says that a person disconnected it, and keeps a client that speaks for itself from beginning anew.
-        let forgotten = match connection.settings.flow {
-            Flow::AuthorizationCode => {
-                self.store.disconnect_grant(&key, &grant, connection.revision, Timestamp::now()).await?
+        // A refresh may change it between the read and the write.
+        for _ in 0..ATTEMPTS {
+            let grant = self.store.grant(&key).await?;
+            let Some(grant) = grant.filter(|grant| grant.status.is_connected()) else { return Ok(()) };
+            // A tombstone says that a person disconnected it, and keeps a client that speaks for itself from
+            // beginning anew.
+            let forgotten = match connection.settings.flow {
+                Flow::AuthorizationCode => {
+                    self.store.disconnect_grant(&key, &grant, connection.revision, Timestamp::now()).await?
+                }
+                Flow::ClientCredentials => self.store.delete_grant(&key, &grant).await?,
+            };
+            if forgotten {
+                self.revoke_grant(&connection, scope, &key, &grant).await;
+                return Ok(());
             }
-            Flow::ClientCredentials => self.store.delete_grant(&key, &grant).await?,
-        };
-        if forgotten {
-            self.revoke_grant(&connection, scope, &key, &grant).await;
         }
-        Ok(())
+        Err(Problem::unavailable("a grant keeps changing"))
     }
 }

@@ -11,14 +11,14 @@ use serde_json::Value;
 use super::Bifrost;
 use crate::{
     model::{
-        Code, FoldedName, GrantId, Problem, Scope,
+        Code, ConnectionId, FoldedName, GrantId, Name, OrganizationId, Problem, Scope,
         connection::{AvailableTo, Connection, Flow},
-        grant::Grant,
+        grant::{Grant, GrantStatus},
         integration::Integration,
         mapping::Mapping,
         url_template::UrlTemplate,
     },
-    store::{Batch, Found, ItemKey},
+    store::{Batch, Found, ItemKey, Page, grants::Named},
 };
 
 /// An integration as one scope sees it.
@@ -309,30 +309,58 @@ pub(super) fn needed_values(
 }
 
 impl Bifrost {
-    /// For each mapping, its organization's own grant on the integration's connection.
+    /// An integration, the global connection of its name, and what a cursor needs, in one read.
+    pub(super) async fn integration_for_listing(
+        &self,
+        name: &Name,
+    ) -> Result<(Integration, Option<Connection>), Problem> {
+        let (key, connection) =
+            (ItemKey::integration(&name.folded()), ItemKey::connection(Scope::Global, &name.folded()));
+        let mut batch = Batch::default();
+        batch.data(key.clone()).data(connection.clone());
+        self.vault.want(&[Scope::Global], &mut batch);
+        let mut found = self.store.read(batch).await?;
+        self.vault.learn(&[Scope::Global], &mut found).await?;
+        let integration = found.take(&key)?.ok_or_else(|| Problem::not_found("integration", name))?;
+        Ok((integration, found.take(&connection)?))
+    }
+
+    /// Which of the organizations in a page of mappings have a grant of their own on the integration's connection, and
+    /// which: as [`choose`] has it, but from the index over connections' names, in one query for all of them. `seen` is
+    /// the global connection of the integration's name, read already because most integrations use that one.
     pub(super) async fn own_grants(
         &self,
         integration: &Integration,
-        mappings: &[Mapping],
-    ) -> Result<Vec<Option<GrantId>>, Problem> {
+        seen: Option<Connection>,
+        page: &Page<Mapping>,
+    ) -> Result<BTreeMap<OrganizationId, GrantId>, Problem> {
+        let mut organizations = page.items().map(|mapping| mapping.organization_id);
+        let Some(first) = organizations.next() else { return Ok(BTreeMap::new()) };
+        let last = organizations.last().unwrap_or(first);
         let name = integration.connection_name().folded();
-        let scope = |mapping: &Mapping| Scope::Organization(mapping.organization_id);
-        let mut batch = Batch::default();
-        for mapping in mappings {
-            Candidates::of(scope(mapping), &name).add_to(&mut batch);
-        }
-        let mut found = self.store.read(batch).await?;
-        let global: Option<Connection> = found.take(&ItemKey::connection(Scope::Global, &name))?;
-        let own_grant = |mapping: &Mapping| {
-            let scope = scope(mapping);
-            let own: Option<Connection> = found.take(&ItemKey::connection(scope, &name))?;
-            let connection = own.as_ref().or(global.as_ref());
-            let Some(connection) = connection else {
-                return Ok(None);
-            };
-            let grant = take_grant(&mut found, &ItemKey::grant(scope, connection.scope, &name), connection)?;
-            Ok(grant.filter(|grant| grant.status.is_connected()).map(|grant| grant.id))
+        let named = self.store.named_within(&name, first, last).await?;
+        let (connections, grants): (Vec<_>, Vec<_>) =
+            named.into_iter().partition(|named| named.key.is_connection());
+        let own: BTreeMap<_, _> =
+            connections.iter().map(|named| (named.key.scope(), ConnectionId::from(named.id))).collect();
+        let on_global = |grant: &Named| !own.contains_key(&grant.key.scope());
+        let global = match seen.filter(|seen| seen.name.folded() == name) {
+            None if grants.iter().any(on_global) => self.store.connection(Scope::Global, &name).await?,
+            seen => seen,
         };
-        mappings.iter().map(own_grant).collect()
+        let mut chosen = BTreeMap::new();
+        for grant in grants {
+            let scope = grant.key.scope();
+            let connection = own.get(&scope).copied().or(global.as_ref().map(|global| global.id));
+            let connected = grant.status.is_some_and(GrantStatus::is_connected);
+            if let Some(organization) = scope.and_then(Scope::organization)
+                && connected
+                && grant.connection_id.is_some()
+                && grant.connection_id == connection
+            {
+                chosen.insert(organization, GrantId::from(grant.id));
+            }
+        }
+        Ok(chosen)
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     Bifrost,
     lookup::{Along, Reached, Seen},
+    page::PageRequest,
 };
 use crate::{
     model::{
@@ -18,7 +19,7 @@ use crate::{
         integration::Integration,
         mapping::{Mapping, NewMapping},
     },
-    store::{ItemKey, Page},
+    store::{ItemKey, Page, page::Listing},
 };
 
 /// A mapping as answers show it.
@@ -56,12 +57,20 @@ impl Bifrost {
     ) -> Result<MappingView, Problem> {
         caller.scope(Some(&organization.to_string()))?;
         let missing = || Problem::not_found("mapping", format!("of {organization} on {name}"));
+        self.found_mapping(name, organization).await?.ok_or_else(missing)
+    }
+
+    async fn found_mapping(
+        &self,
+        name: &Name,
+        organization: OrganizationId,
+    ) -> Result<Option<MappingView>, Problem> {
         let found = self
             .look_up_integration(Scope::Organization(organization), &name.folded(), Along::Nothing)
             .await?;
-        let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
-        let Seen { integration, mapping } = seen;
-        Ok(view(&integration, mapping.ok_or_else(missing)?, own_grant(reached.as_ref(), organization)))
+        let (Seen { integration, mapping }, reached) =
+            found.ok_or_else(|| Problem::not_found("integration", name))?;
+        Ok(mapping.map(|mapping| view(&integration, mapping, own_grant(reached.as_ref(), organization))))
     }
 
     /// Provider callers write mappings; a managed user may change its own organization's config.
@@ -126,36 +135,35 @@ impl Bifrost {
         Ok(if old.is_some() { Put::Replaced(view) } else { Put::Created(view) })
     }
 
-    /// Provider callers see all organizations' mappings, others their own.
+    /// Provider callers see all organizations' mappings, others their own. All come from an index: what was written a
+    /// moment ago can be missing.
     pub async fn mappings(
         &self,
         caller: &Caller,
         name: &Name,
         entity_id: Option<&str>,
-        limit: i32,
-        cursor: Option<&str>,
+        request: PageRequest<'_>,
     ) -> Result<Page<MappingView>, Problem> {
-        let integration = self.integration(name).await?;
+        let (integration, connection) = self.integration_for_listing(name).await?;
         let only = match (caller.is_provider, entity_id) {
-            (true, None) => None,
-            (true, Some(entity_id)) => {
-                Some(self.store.organization_of_entity(integration.id, entity_id).await?)
+            (true, None) => {
+                let page: Page<Mapping> = self.page(Listing::mappings(integration.id), request).await?;
+                let grants = self.own_grants(&integration, connection, &page).await?;
+                let grant = |mapping: &Mapping| grants.get(&mapping.organization_id).copied();
+                return Ok(page.map(|mapping| {
+                    let grant = grant(&mapping);
+                    view(&integration, mapping, grant)
+                }));
             }
-            (false, _) => Some(caller.home.organization()),
+            (true, Some(entity_id)) => self.store.organization_of_entity(integration.id, entity_id).await?,
+            (false, _) => caller.home.organization(),
         };
-        let page = match only {
-            None => self.store.mappings(integration.id, limit, cursor).await?,
-            Some(None) => Page { items: Vec::new(), next_cursor: None },
-            Some(Some(organization)) => {
-                let mapping = self.store.mapping(&integration, organization).await?;
-                let wanted =
-                    |mapping: &Mapping| entity_id.is_none_or(|id| mapping.entity_id.as_deref() == Some(id));
-                Page { items: mapping.into_iter().filter(wanted).collect(), next_cursor: None }
-            }
+        let shown = match only {
+            Some(organization) => self.found_mapping(name, organization).await?,
+            None => None,
         };
-        let grants = self.own_grants(&integration, &page.items).await?;
-        let mut grants = grants.into_iter();
-        Ok(page.map(|mapping| view(&integration, mapping, grants.next().flatten())))
+        let wanted = |shown: &MappingView| entity_id.is_none_or(|id| shown.entity_id.as_deref() == Some(id));
+        Ok(Page::single(Listing::mappings(integration.id), shown.filter(wanted)))
     }
 }
 

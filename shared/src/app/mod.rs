@@ -3,6 +3,7 @@
 
 pub mod api_keys;
 pub mod authenticate;
+pub mod clean_up;
 mod client_secret;
 pub mod connect;
 pub mod connections;
@@ -15,6 +16,7 @@ pub mod integrations;
 mod lookup;
 pub mod mappings;
 pub mod organizations;
+pub mod page;
 pub mod refresh;
 pub mod resolve;
 mod revoke;
@@ -99,6 +101,12 @@ impl Bifrost {
 impl Deadline {
     pub fn after(remaining: Duration) -> Self {
         Self(Instant::now() + remaining)
+    }
+
+    /// This one, or an earlier one if it leaves more than `time` from now.
+    #[must_use]
+    pub fn at_most(self, time: Duration) -> Self {
+        Self(self.0.min(Instant::now() + time))
     }
 
     pub fn remaining(self) -> Duration {

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::Bifrost;
+use super::{Bifrost, page::PageRequest};
 use crate::{
     model::{Problem, Timestamp, organization::Organization},
-    store::Page,
+    store::{Page, page::Listing},
 };
 
 impl Bifrost {
@@ -15,11 +15,8 @@ impl Bifrost {
         Ok(organization)
     }
 
-    pub async fn organizations(
-        &self,
-        limit: i32,
-        cursor: Option<&str>,
-    ) -> Result<Page<Organization>, Problem> {
-        self.store.organizations(limit, cursor).await
+    pub async fn organizations(&self, request: PageRequest<'_>) -> Result<Page<Organization>, Problem> {
+        let page = self.page::<Organization>(Listing::organizations(), request).await?;
+        Ok(page.filter_map(|organization| organization.deleting_at.is_none().then_some(organization)))
     }
 }

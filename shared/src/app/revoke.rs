@@ -54,7 +54,7 @@ impl Bifrost {
     }
 
     /// The refresh token, because its end is the end of the grant; else the access token.
-    async fn revocable_token(&self, scope: Scope, key: &ItemKey, grant: &Grant) -> Option<Secret> {
+    pub(super) async fn revocable_token(&self, scope: Scope, key: &ItemKey, grant: &Grant) -> Option<Secret> {
         let (attribute, sealed) = match (&grant.refresh_token, &grant.access_token) {
             (Some(sealed), _) => (REFRESH_TOKEN, sealed),
             (None, Some(sealed)) => (ACCESS_TOKEN, sealed),

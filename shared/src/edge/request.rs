@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 
 use super::{caller, schedule::deadline};
 use crate::{
-    app::Deadline,
+    app::{Deadline, page::PageRequest},
     environment::Environment,
     model::{ApiKeyId, Code, Id, Name, OrganizationId, Problem, Scope, Timestamp, access::Caller},
 };
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 256 * 1024;
-const DEFAULT_LIMIT: i32 = 50;
-const MAX_LIMIT: i32 = 200;
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 200;
 
 /// One request through the gateway.
 pub struct Request {
@@ -155,7 +155,7 @@ impl Request {
     }
 
     /// `?limit=` and `?cursor=`
-    pub fn page(&self) -> Result<(i32, Option<&str>), Problem> {
+    pub fn page(&self) -> Result<PageRequest<'_>, Problem> {
         let message = format!("must be a whole number from 1 to {MAX_LIMIT}");
         let limit = match self.query("limit") {
             None => DEFAULT_LIMIT,
@@ -164,7 +164,7 @@ impl Request {
                 _ => return Err(Problem::invalid("limit", message)),
             },
         };
-        Ok((limit, self.query("cursor")))
+        Ok(PageRequest { limit, cursor: self.query("cursor") })
     }
 
     /// A whole number in the query.

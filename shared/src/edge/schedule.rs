@@ -1,35 +1,35 @@
-//! The scheduled refresher's event and report.
+//! Functions that a schedule invokes: an order in, a report out.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::log;
 use crate::{
-    app::{
-        Bifrost, Deadline,
-        sweep::{SweepOrder, SweepReport},
-    },
-    model::Timestamp,
+    app::{Bifrost, Deadline},
+    model::{Problem, Timestamp},
 };
 
 /// Serves the schedule's orders until Lambda ends the process.
-pub async fn serve_schedule<H, F>(handle: H) -> Result<(), Error>
+pub async fn serve_schedule<Order, Report, H, F>(handle: H) -> Result<(), Error>
 where
-    H: Fn(Arc<Bifrost>, SweepOrder, Deadline) -> F,
-    F: Future<Output = Result<SweepReport, crate::model::Problem>>,
+    Order: DeserializeOwned,
+    Report: Serialize + Debug,
+    H: Fn(Arc<Bifrost>, Order, Deadline) -> F,
+    F: Future<Output = Result<Report, Problem>>,
 {
     log::start();
     let bifrost = Arc::new(Bifrost::from_environment()?);
     let handle = &handle;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<SweepOrder>| {
-        let swept = handle(Arc::clone(&bifrost), event.payload, deadline(&event.context));
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Order>| {
+        // Boxed: below the runtime's layers, a whole use case unboxed is too deep for the compiler.
+        let done = Box::pin(handle(Arc::clone(&bifrost), event.payload, deadline(&event.context)));
         async move {
-            let report = swept.await.inspect_err(|problem| {
-                tracing::error!(code = %problem.code, cause = problem.cause_chain(), "a sweep failed");
+            let report = done.await.inspect_err(|problem| {
+                tracing::error!(code = %problem.code, cause = problem.cause_chain(), "a scheduled run failed");
             })?;
-            let SweepReport { due, refreshed, failed, skipped, remaining } = report;
-            tracing::info!(due, refreshed, failed, skipped, remaining, "swept");
+            tracing::info!(?report, "a scheduled run ended");
             Ok::<_, Error>(report)
         }
     }))

@@ -48,7 +48,6 @@ pub struct ConfigSchema(Vec<ConfigField>);
 /// Values as they are stored: secret ones sealed, each under an attribute of its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoredConfig {
-    /// JSON text, because DynamoDB's own numbers would turn `1.0` into `1`.
     #[serde(with = "json_text", default)]
     pub plain: BTreeMap<String, Value>,
     #[serde(default)]
@@ -274,22 +273,20 @@ impl Field for ConfigSchema {
     }
 }
 
-mod json_text {
-    use std::collections::BTreeMap;
+/// What people's JSON values are stored as: DynamoDB's own numbers would turn `1.0` into `1`, and end at 10^125.
+pub(super) mod json_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-    use serde::{Deserialize, Deserializer, Serializer, de, ser};
-    use serde_json::Value;
-
-    pub(super) fn serialize<S: Serializer>(
-        values: &BTreeMap<String, Value>,
+    pub(in crate::model) fn serialize<T: Serialize, S: Serializer>(
+        values: &T,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&serde_json::to_string(values).map_err(ser::Error::custom)?)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::model) fn deserialize<'de, T: de::DeserializeOwned, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<String, Value>, D::Error> {
+    ) -> Result<T, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         serde_json::from_str(&text).map_err(de::Error::custom)
     }

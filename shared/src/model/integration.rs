@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     IntegrationId, Name, Problem, Timestamp,
-    config::{CheckedConfig, ConfigSchema, StoredConfig},
+    config::{CheckedConfig, ConfigSchema, StoredConfig, json_text},
     input::{Field, Input},
     merge_patch::merge,
 };
@@ -22,6 +22,7 @@ pub struct Integration {
     pub entity_id_name: Option<String>,
     /// The entity of organizations without a mapping.
     pub default_entity_id: Option<String>,
+    #[serde(with = "json_text")]
     pub config_schema: ConfigSchema,
     pub defaults: StoredConfig,
     /// The connection it uses; the one of its own name if it names none.

@@ -45,33 +45,20 @@ impl Store {
         Ok(true)
     }
 
-    /// A scope's keys in the order of their making. Which there are comes from an index, so that one just made can be
-    /// missing for a moment.
-    pub async fn api_keys(
-        &self,
-        home: Scope,
-        limit: i32,
-        cursor: Option<&str>,
-    ) -> Result<Page<ApiKey>, Problem> {
-        let parent = keys_of(home);
-        let listing =
-            Listing { index: Some("children"), partition: ("parent", &parent), sort: ("child", "") };
-        let page: Page<ItemKey> = self.list(listing, limit, cursor).await?.read()?;
+    /// The keys of a page of an index, as they are now; those that are gone are left out.
+    pub async fn read_api_keys(&self, page: Page<ItemKey>) -> Result<Page<ApiKey>, Problem> {
         let mut batch = Batch::default();
-        for key in &page.items {
+        for key in page.items() {
             batch.data(key.clone());
         }
         let mut found = self.read(batch).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for key in &page.items {
-            items.extend(found.take::<ApiKey>(key)?);
-        }
-        Ok(Page { items, next_cursor: page.next_cursor })
+        let read = page.try_map(|key| found.take::<ApiKey>(&key))?;
+        Ok(read.filter_map(|key| key))
     }
 
     /// The keys of a scope, for removing them.
     pub async fn api_key_items(&self, home: Scope) -> Result<Vec<ItemKey>, Problem> {
-        self.children(&keys_of(home)).await
+        self.all(&Listing::api_keys(home)).await
     }
 
     /// False if it is gone already.

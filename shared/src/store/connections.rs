@@ -1,11 +1,10 @@
 //! Connections, in the partition of the scope that owns them.
 
 use super::{
-    ItemKey, Page, Store,
+    ItemKey, Store,
+    cleanups::Cleanup,
     error::found_instead,
     item::{attribute, text, to_item},
-    keys::{CONNECTION_PREFIX, partition},
-    page::Listing,
     transaction::{Condition, Refused, Transaction},
 };
 use crate::model::{
@@ -32,18 +31,6 @@ impl Store {
         self.get(&ItemKey::connection(scope, name)).await
     }
 
-    /// In the order of their folded names.
-    pub async fn connections(
-        &self,
-        scope: Scope,
-        limit: i32,
-        cursor: Option<&str>,
-    ) -> Result<Page<Connection>, Problem> {
-        let partition = partition(scope);
-        let listing = Listing { index: None, partition: ("pk", &partition), sort: ("sk", CONNECTION_PREFIX) };
-        self.list(listing, limit, cursor).await?.read()
-    }
-
     /// Writes people's edits in place of the revision they were made on; false if that is no longer the one that stands.
     /// What machines note meanwhile (a pending sign-in, its failure) goes with an edit: it concerned what was before.
     pub async fn update_connection(
@@ -56,9 +43,15 @@ impl Store {
     }
 
     /// False if the connection is not, or no longer, the one that was seen.
-    pub async fn delete_connection(&self, connection: &Connection) -> Result<bool, Problem> {
+    pub async fn delete_connection(
+        &self,
+        connection: &Connection,
+        cleanup: &Cleanup,
+    ) -> Result<bool, Problem> {
         let key = ItemKey::connection(connection.scope, &connection.name.folded());
-        self.delete_if(&key, Condition::revision(connection.id, connection.revision)).await
+        let unchanged = Condition::revision(connection.id, connection.revision);
+        let transaction = Transaction::new(self).delete(&key, unchanged, Refused::Changed)?;
+        Ok(transaction.and_clean_up(cleanup)?.commit().await?.is_ok())
     }
 
     /// Notes that a link to sign in has been given out.

@@ -12,14 +12,27 @@ use super::{
     ItemKey, Store,
     error::{found_instead, problem},
     item::{Item, attribute, from_item, number, text, to_item},
-    keys::{SHARDS, due_shard, grants_of},
+    keys::{SHARDS, due_shard},
+    page::Listing,
     transaction::{Condition, Refused, Transaction},
 };
 use crate::model::{
-    Code, ConnectionId, GrantId, Incarnation, Problem, Scope, Sealed, Timestamp,
+    Code, ConnectionId, FoldedName, GrantId, Incarnation, OrganizationId, Problem, Scope, Sealed, Timestamp,
     connection::{Connection, LastError},
     grant::{Grant, GrantStatus},
 };
+
+/// A connection, or a grant on one, as the index over connections' names has it.
+#[derive(Debug, Deserialize)]
+pub struct Named {
+    #[serde(flatten)]
+    pub key: ItemKey,
+    pub id: uuid::Uuid,
+    /// The connection that a grant is on.
+    pub connection_id: Option<ConnectionId>,
+    /// How a grant is doing.
+    pub status: Option<GrantStatus>,
+}
 
 /// What came of a write that others may have forestalled.
 #[derive(Debug)]
@@ -121,10 +134,13 @@ impl Store {
         grant: &Grant,
         replaced: Option<&Grant>,
     ) -> Result<bool, Problem> {
-        let transaction = Transaction::new(self).in_scope(scope)?;
+        let mut transaction = Transaction::new(self).in_scope(scope)?;
+        if let Some((_, connection)) = key.grant_parts() {
+            let very_one = Condition::has_id(grant.connection_id);
+            transaction = transaction.check(&connection, very_one, Refused::ParentGone)?;
+        }
         let condition = unchanged(replaced);
-        let created =
-            transaction.put(grant_item(key, scope, grant)?, condition, Refused::Changed)?.commit().await?;
+        let created = transaction.put(grant_item(key, grant)?, condition, Refused::Changed)?.commit().await?;
         match created {
             Ok(()) => Ok(true),
             Err(Refused::Changed) => Ok(false),
@@ -237,7 +253,7 @@ impl Store {
         replaced: Option<&Grant>,
         ticket: &str,
     ) -> Result<Result<(), ()>, Problem> {
-        let item = grant_item(key, scope, grant)?;
+        let item = grant_item(key, grant)?;
         let connection_key = ItemKey::connection(connection.scope, &connection.name.folded());
         let unused = Condition::new(
             "attribute_exists(pk) AND attribute_not_exists(used_at)",
@@ -312,9 +328,23 @@ impl Store {
         })
     }
 
-    /// The keys of a connection's grants, in all scopes. From an index: a moment behind.
-    pub async fn grant_keys(&self, connection: ConnectionId) -> Result<Vec<ItemKey>, Problem> {
-        self.children(&grants_of(connection)).await
+    /// A connection's grants, in all scopes. From an index: a moment behind.
+    pub async fn grants_on(&self, connection: &Connection) -> Result<Vec<Named>, Problem> {
+        let owner = Some(connection.scope).filter(|scope| *scope != Scope::Global);
+        let mut named: Vec<Named> = self.all(&Listing::named(&connection.name.folded(), owner)).await?;
+        named.retain(|named| named.connection_id == Some(connection.id));
+        Ok(named)
+    }
+
+    /// The connections of this name that organizations from `first` to `last` own, and their grants on any of that
+    /// name. From an index: a moment behind.
+    pub async fn named_within(
+        &self,
+        connection: &FoldedName,
+        first: OrganizationId,
+        last: OrganizationId,
+    ) -> Result<Vec<Named>, Problem> {
+        self.all(&Listing::named_within(connection, first, last)).await
     }
 
     /// Removes a grant whose connection is gone, unless it has changed since it was seen.
@@ -327,16 +357,6 @@ impl Store {
         let condition = unchanged(Some(seen));
         let update = "REMOVE due_shard, refresh_at";
         self.update_grant(key, update, &condition.expression, condition.values).await.map(drop)
-    }
-
-    /// How many of a connection's grants have which status. From an index: a moment behind.
-    pub async fn grant_statuses(&self, connection: ConnectionId) -> Result<Vec<GrantStatus>, Problem> {
-        #[derive(Deserialize)]
-        struct Child {
-            status: GrantStatus,
-        }
-        let children: Vec<Child> = self.children(&grants_of(connection)).await?;
-        Ok(children.into_iter().map(|child| child.status).collect())
     }
 
     async fn update_grant(
@@ -377,10 +397,8 @@ pub fn shard_of(grant: GrantId) -> u16 {
     u16::from(bytes[15]) % SHARDS
 }
 
-fn grant_item(key: &ItemKey, scope: Scope, grant: &Grant) -> Result<Item, Problem> {
+fn grant_item(key: &ItemKey, grant: &Grant) -> Result<Item, Problem> {
     let mut item = to_item(key, grant)?;
-    item.insert("parent".to_owned(), text(grants_of(grant.connection_id)));
-    item.insert("child".to_owned(), text(scope.to_string()));
     if grant.refresh_at.is_some() {
         item.insert("due_shard".to_owned(), text(due_shard(shard_of(grant.id))));
     }

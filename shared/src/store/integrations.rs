@@ -1,13 +1,13 @@
 //! Integrations, all in the global partition under their folded names.
 
 use super::{
-    ItemKey, Page, Store,
+    ItemKey, Store,
+    cleanups::Cleanup,
     item::to_item,
-    keys::{INTEGRATION_PREFIX, partition},
     page::Listing,
-    transaction::Condition,
+    transaction::{Condition, Refused, Transaction},
 };
-use crate::model::{Code, FoldedName, Problem, Scope, integration::Integration};
+use crate::model::{Code, FoldedName, Problem, integration::Integration};
 
 impl Store {
     pub async fn create_integration(&self, integration: &Integration) -> Result<(), Problem> {
@@ -33,30 +33,19 @@ impl Store {
     }
 
     /// False if the integration is not, or no longer, the one that was seen.
-    pub async fn delete_integration(&self, integration: &Integration) -> Result<bool, Problem> {
+    pub async fn delete_integration(
+        &self,
+        integration: &Integration,
+        cleanup: &Cleanup,
+    ) -> Result<bool, Problem> {
         let key = ItemKey::integration(&integration.name.folded());
-        self.delete_if(&key, Condition::revision(integration.id, integration.revision)).await
-    }
-
-    /// In the order of their folded names.
-    pub async fn integrations(&self, limit: i32, cursor: Option<&str>) -> Result<Page<Integration>, Problem> {
-        let partition = partition(Scope::Global);
-        let listing =
-            Listing { index: None, partition: ("pk", &partition), sort: ("sk", INTEGRATION_PREFIX) };
-        self.list(listing, limit, cursor).await?.read()
+        let unchanged = Condition::revision(integration.id, integration.revision);
+        let transaction = Transaction::new(self).delete(&key, unchanged, Refused::Changed)?;
+        Ok(transaction.and_clean_up(cleanup)?.commit().await?.is_ok())
     }
 
     /// Every integration; there are as many as people have described APIs.
     pub async fn all_integrations(&self) -> Result<Vec<Integration>, Problem> {
-        let mut all = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page = self.integrations(1000, cursor.as_deref()).await?;
-            all.extend(page.items);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                return Ok(all);
-            }
-        }
+        self.all(&Listing::integrations()).await
     }
 }

@@ -19,10 +19,15 @@ pub(super) type Value = AttributeValue;
 pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// An item under its key. Attributes without a value are left out, so that `attribute_not_exists` means what it says.
+/// Connections and grants are filed under the connection's name as well.
 pub(super) fn to_item<T: Serialize>(key: &ItemKey, value: &T) -> Result<Item, Problem> {
     let mut item: Item = serde_dynamo::to_item(value).map_err(unreadable)?;
     item.retain(|_, value| !value.is_null());
     item.extend(key.attributes());
+    if let Some((parent, child)) = key.among_named() {
+        item.insert("parent".to_owned(), text(parent));
+        item.insert("child".to_owned(), text(child));
+    }
     Ok(item)
 }
 

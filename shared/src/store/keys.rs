@@ -5,9 +5,7 @@ use std::{collections::HashMap, fmt};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Deserialize;
 
-use crate::model::{
-    ApiKeyId, ConnectionId, DataKeyVersion, FoldedName, IntegrationId, OrganizationId, Scope,
-};
+use crate::model::{ApiKeyId, DataKeyVersion, FoldedName, IntegrationId, OrganizationId, Scope};
 
 /// The partition and sort key of an item. They are part of what a sealed value is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -22,10 +20,13 @@ pub const SHARDS: u16 = 256;
 /// The one row of items that have a partition of their own.
 const META: &str = "META";
 const ORGANIZATIONS: &str = "ORGANIZATIONS";
+/// The partition of what is still to be removed.
+pub(super) const CLEANUPS: &str = "CLEANUPS";
 
 pub const INTEGRATION_PREFIX: &str = "INTEGRATION#";
 pub const CONNECTION_PREFIX: &str = "CONNECTION#";
 pub const MAPPING_PREFIX: &str = "MAPPING#";
+pub const GRANT_PREFIX: &str = "GRANT#";
 
 impl ItemKey {
     pub(super) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
@@ -60,16 +61,35 @@ impl ItemKey {
     /// The grant of `scope` on the connection that `owner` has under this name.
     pub fn grant(scope: Scope, owner: Scope, connection: &FoldedName) -> Self {
         let owner = if owner == Scope::Global { "GLOBAL" } else { "ORG" };
-        Self::new(partition(scope), format!("GRANT#{owner}#{connection}"))
+        Self::new(partition(scope), format!("{GRANT_PREFIX}{owner}#{connection}"))
+    }
+
+    /// Whose item this is the key of, if it is in the partition of a scope.
+    pub fn scope(&self) -> Option<Scope> {
+        match self.pk.as_str() {
+            "GLOBAL" => Some(Scope::Global),
+            pk => Some(Scope::Organization(pk.strip_prefix("ORG#")?.parse().ok()?)),
+        }
+    }
+
+    /// Whether this is the key of a connection.
+    pub fn is_connection(&self) -> bool {
+        self.sk.starts_with(CONNECTION_PREFIX)
+    }
+
+    /// Where the `children` index has the connection or grant of this key: `parent` and `child`.
+    pub(super) fn among_named(&self) -> Option<(String, String)> {
+        let name = match self.sk.strip_prefix(GRANT_PREFIX) {
+            Some(rest) => rest.split_once('#')?.1,
+            None => self.sk.strip_prefix(CONNECTION_PREFIX)?,
+        };
+        Some((format!("{CONNECTION_PREFIX}{name}"), format!("{}#{}", self.scope()?, self.sk)))
     }
 
     /// Whose grant this is the key of, and the key of the connection it belongs to.
     pub fn grant_parts(&self) -> Option<(Scope, Self)> {
-        let scope = match self.pk.as_str() {
-            "GLOBAL" => Scope::Global,
-            pk => Scope::Organization(pk.strip_prefix("ORG#")?.parse().ok()?),
-        };
-        let (owner, name) = self.sk.strip_prefix("GRANT#")?.split_once('#')?;
+        let scope = self.scope()?;
+        let (owner, name) = self.sk.strip_prefix(GRANT_PREFIX)?.split_once('#')?;
         let owner = if owner == "GLOBAL" { Scope::Global } else { scope };
         Some((scope, Self::new(partition(owner), format!("{CONNECTION_PREFIX}{name}"))))
     }
@@ -117,13 +137,9 @@ pub(super) fn organizations_partition() -> &'static str {
     ORGANIZATIONS
 }
 
-/// The `parent` under which the `children` index lists an integration's mappings.
-pub fn mappings_of(integration: IntegrationId) -> String {
-    format!("{INTEGRATION_PREFIX}{integration}")
-}
-
-/// The `parent` under which the `children` index lists a connection's grants.
-pub fn grants_of(connection: ConnectionId) -> String {
+/// The `parent` under which the `children` index lists the connections of a name, whoever owns them, and their grants:
+/// each `child` begins with the scope it belongs to and `#`.
+pub fn named(connection: &FoldedName) -> String {
     format!("{CONNECTION_PREFIX}{connection}")
 }
 

@@ -1,15 +1,15 @@
 //! Mappings, in their organization's partition, and the items that make an entity id belong to one organization.
 
+use serde::Deserialize;
+
 use super::{
-    Batch, ItemKey, Page, Store,
-    item::{from_item, number, text, to_item},
-    keys::{MAPPING_PREFIX, mappings_of, partition},
+    Batch, ItemKey, Store,
+    item::{number, text, to_item},
     page::Listing,
     transaction::{Condition, Refused, Transaction},
 };
 use crate::model::{
-    Code, FoldedName, IntegrationId, OrganizationId, Problem, Scope, integration::Integration,
-    mapping::Mapping,
+    Code, FoldedName, IntegrationId, OrganizationId, Problem, integration::Integration, mapping::Mapping,
 };
 
 /// Who an entity id belongs to.
@@ -39,9 +39,7 @@ impl Store {
     ) -> Result<(), Problem> {
         let organization = mapping.organization_id;
         let name = integration.name.folded();
-        let mut item = to_item(&ItemKey::mapping(organization, &name), mapping)?;
-        item.insert("parent".to_owned(), text(mappings_of(mapping.integration_id)));
-        item.insert("child".to_owned(), text(organization.to_string()));
+        let item = to_item(&ItemKey::mapping(organization, &name), mapping)?;
         let unchanged = match old {
             // A mapping of a deleted integration of the same name is in nobody's way.
             None => Condition::new(
@@ -111,60 +109,30 @@ impl Store {
         &self,
         organization: OrganizationId,
     ) -> Result<Vec<Integration>, Problem> {
-        let partition = partition(Scope::Organization(organization));
-        let mut mapped: Vec<(ItemKey, IntegrationId)> = Vec::new();
-        let mut cursor = None;
-        loop {
-            let listing =
-                Listing { index: None, partition: ("pk", &partition), sort: ("sk", MAPPING_PREFIX) };
-            let page = self.list(listing, 1000, cursor.as_deref()).await?;
-            cursor = page.next_cursor.clone();
-            for item in page.items {
-                let key: ItemKey = from_item(item.clone())?;
-                let mapping: Mapping = from_item(item)?;
-                mapped.extend(key.mapped_integration().map(|key| (key, mapping.integration_id)));
-            }
-            if cursor.is_none() {
-                break;
-            }
+        #[derive(Deserialize)]
+        struct Mapped {
+            #[serde(flatten)]
+            key: ItemKey,
+            integration_id: IntegrationId,
         }
+        let mapped: Vec<Mapped> = self.all(&Listing::mappings_to(organization)).await?;
         let mut batch = Batch::default();
-        for (key, _) in &mapped {
-            batch.data(key.clone());
+        for key in mapped.iter().filter_map(|mapped| mapped.key.mapped_integration()) {
+            batch.data(key);
         }
         let mut found = self.read(batch).await?;
         let mut integrations = Vec::new();
-        for (key, id) in mapped {
+        for Mapped { key, integration_id } in mapped {
+            let Some(key) = key.mapped_integration() else { continue };
             let integration: Option<Integration> = found.take(&key)?;
-            integrations.extend(integration.filter(|integration| integration.id == id));
+            integrations.extend(integration.filter(|integration| integration.id == integration_id));
         }
         Ok(integrations)
     }
 
-    /// All organizations' mappings of an integration, in the order of the organizations' ids. Which there are comes
-    /// from an index, so that one just made can be missing for a moment; their content is read consistently.
-    pub async fn mappings(
-        &self,
-        integration: IntegrationId,
-        limit: i32,
-        cursor: Option<&str>,
-    ) -> Result<Page<Mapping>, Problem> {
-        let parent = mappings_of(integration);
-        let listing =
-            Listing { index: Some("children"), partition: ("parent", &parent), sort: ("child", "") };
-        let page: Page<ItemKey> = self.list(listing, limit, cursor).await?.read()?;
-        let keys = page.items;
-        let mut batch = Batch::default();
-        for key in &keys {
-            batch.data(key.clone());
-        }
-        let mut found = self.read(batch).await?;
-        let mut items = Vec::with_capacity(keys.len());
-        for key in &keys {
-            let mapping: Option<Mapping> = found.take(key)?;
-            items.extend(mapping.filter(|mapping| mapping.integration_id == integration));
-        }
-        Ok(Page { items, next_cursor: page.next_cursor })
+    /// All organizations' mappings of an integration, as an index has them: a moment behind.
+    pub async fn all_mappings(&self, integration: IntegrationId) -> Result<Vec<Mapping>, Problem> {
+        self.all(&Listing::mappings(integration)).await
     }
 
     /// The organization that an entity id belongs to.

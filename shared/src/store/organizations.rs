@@ -1,17 +1,16 @@
 //! Organizations, all in one partition.
 
 use super::{
-    ItemKey, Page, Store,
-    error::found_instead,
+    ItemKey, Store,
+    cleanups::Cleanup,
     item::{text, to_item},
-    keys::{organizations_partition, partition},
     page::Listing,
-    transaction::Condition,
+    transaction::{Condition, Refused, Transaction},
 };
-use crate::model::{Code, OrganizationId, Problem, Scope, Timestamp, organization::Organization};
+use crate::model::{Code, OrganizationId, Problem, organization::Organization};
 
 /// How many items of a deleted organization are listed at once.
-const REMOVED_AT_ONCE: i32 = 100;
+const REMOVED_AT_ONCE: usize = 100;
 
 impl Store {
     pub async fn create_organization(&self, organization: &Organization) -> Result<(), Problem> {
@@ -31,32 +30,43 @@ impl Store {
     pub async fn begin_deleting_organization(
         &self,
         id: OrganizationId,
-        now: Timestamp,
+        cleanup: &Cleanup,
     ) -> Result<bool, Problem> {
-        let update = self.client.update_item().table_name(&self.data);
-        let sent = update
-            .set_key(Some(ItemKey::organization(id).attributes()))
-            .update_expression("SET deleting_at = if_not_exists(deleting_at, :now)")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":now", text(now.to_string()))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error) => found_instead(error).map(|_| false),
-        }
+        let mut exists = Condition::exists();
+        exists.values.insert(":now".to_owned(), text(cleanup.deleted_at.to_string()));
+        let mark = "SET deleting_at = if_not_exists(deleting_at, :now)";
+        let begun = Transaction::new(self)
+            .update(&ItemKey::organization(id), mark, exists, Refused::Changed)?
+            .and_clean_up(cleanup)?
+            .commit()
+            .await?;
+        Ok(begun.is_ok())
+    }
+
+    pub async fn is_organization_being_deleted(&self, id: OrganizationId) -> Result<bool, Problem> {
+        let found: Option<Organization> = self.get(&ItemKey::organization(id)).await?;
+        Ok(found.is_some_and(|organization| organization.deleting_at.is_some()))
+    }
+
+    /// The keys of its grants and of the connections that they are on.
+    pub async fn grants_of_organization(
+        &self,
+        id: OrganizationId,
+    ) -> Result<Vec<(ItemKey, ItemKey)>, Problem> {
+        let keys: Vec<ItemKey> = self.all(&Listing::grants_of(id)).await?;
+        Ok(keys.into_iter().filter_map(|key| key.grant_parts().map(|(_, on)| (key, on))).collect())
     }
 
     /// The last step: its id is free again.
     pub async fn finish_deleting_organization(&self, id: OrganizationId) -> Result<(), Problem> {
-        self.delete_if(&ItemKey::organization(id), Condition::exists()).await.map(drop)
+        let marked = Condition::new("attribute_exists(deleting_at)", []);
+        self.delete_if(&ItemKey::organization(id), marked).await.map(drop)
     }
 
     /// Some of the items that an organization still has; none when all are gone.
     pub async fn items_of_organization(&self, id: OrganizationId) -> Result<Vec<ItemKey>, Problem> {
-        let partition = partition(Scope::Organization(id));
-        let listing = Listing { index: None, partition: ("pk", &partition), sort: ("sk", "") };
-        Ok(self.list(listing, REMOVED_AT_ONCE, None).await?.read()?.items)
+        let page = self.page(Listing::items_of(id), REMOVED_AT_ONCE, None).await?;
+        Ok(page.rows.into_iter().map(|row| row.item).collect())
     }
 
     /// Deletes items of the data table, whatever they are.
@@ -65,18 +75,5 @@ impl Store {
             self.delete_if(key, Condition::always()).await?;
         }
         Ok(())
-    }
-
-    /// In the order of their ids, which for new ones is that of their making.
-    pub async fn organizations(
-        &self,
-        limit: i32,
-        cursor: Option<&str>,
-    ) -> Result<Page<Organization>, Problem> {
-        let listing = Listing { index: None, partition: ("pk", organizations_partition()), sort: ("sk", "") };
-        let page: Page<Organization> = self.list(listing, limit, cursor).await?.read()?;
-        let items =
-            page.items.into_iter().filter(|organization| organization.deleting_at.is_none()).collect();
-        Ok(Page { items, next_cursor: page.next_cursor })
     }
 }

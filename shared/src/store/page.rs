@@ -1,144 +1,285 @@
-//! Lists, a page at a time, with cursors that callers can neither read into nor bend.
+//! Lists, a page at a time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Store,
+    ItemKey, Store,
     error::problem,
     item::{Item, from_item, text},
+    keys::{
+        CLEANUPS, CONNECTION_PREFIX, GRANT_PREFIX, INTEGRATION_PREFIX, MAPPING_PREFIX, keys_of, named,
+        organizations_partition, partition,
+    },
 };
-use crate::model::Problem;
-use serde::de::DeserializeOwned;
+use crate::model::{FoldedName, IntegrationId, OrganizationId, Problem, Scope};
 
-/// How many children are read at once; they are small, and a page also ends at 1 MB.
-const CHILDREN_AT_ONCE: i32 = 1000;
+/// How many answers make up a page at most. DynamoDB ends each at 1 MB.
+const ANSWERS: usize = 4;
 
-/// A page of a list; `next_cursor` leads to the next one.
+/// Which items, in the order of their sort keys.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    index: Index,
+    partition: String,
+    range: Range,
+}
+
+/// A table or one of its indexes; those are a moment behind.
+#[derive(Clone, Copy, Debug)]
+enum Index {
+    Table,
+    Children,
+    Mappings,
+}
+
+#[derive(Clone, Debug)]
+enum Range {
+    All,
+    Prefix(String),
+    Between(String, String),
+}
+
+/// Where in a list an item stands: the key attributes that DynamoDB goes on after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position(BTreeMap<String, String>);
+
+/// A part of a list.
 #[derive(Debug)]
 pub struct Page<T> {
-    pub items: Vec<T>,
-    pub next_cursor: Option<String>,
+    pub listing: Listing,
+    pub rows: Vec<Row<T>>,
+    /// The list goes on behind this; `None` at its end.
+    pub next: Option<Position>,
 }
 
-/// Which items to list.
+/// An item of a list, and where it stands.
 #[derive(Debug)]
-pub(super) struct Listing<'a> {
-    /// An index, or the table itself.
-    pub index: Option<&'static str>,
-    /// The names of partition and sort key, and of the keys a cursor needs besides.
-    pub partition: (&'static str, &'a str),
-    pub sort: (&'static str, &'static str),
+pub struct Row<T> {
+    pub item: T,
+    pub position: Position,
 }
 
-impl<T> Page<T> {
-    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(change).collect(), next_cursor: self.next_cursor }
+impl Listing {
+    /// All integrations, by folded name.
+    pub fn integrations() -> Self {
+        Self::table(partition(Scope::Global), INTEGRATION_PREFIX)
+    }
+
+    /// A scope's connections, by folded name.
+    pub fn connections(scope: Scope) -> Self {
+        Self::table(partition(scope), CONNECTION_PREFIX)
+    }
+
+    /// An organization's mappings, by the integrations' folded names; those of deleted integrations too.
+    pub(super) fn mappings_to(organization: OrganizationId) -> Self {
+        Self::table(partition(Scope::Organization(organization)), MAPPING_PREFIX)
+    }
+
+    /// An organization's grants, by connection.
+    pub(super) fn grants_of(organization: OrganizationId) -> Self {
+        Self::table(partition(Scope::Organization(organization)), GRANT_PREFIX)
+    }
+
+    /// Deletions that are not finished.
+    pub(super) fn cleanups() -> Self {
+        Self::table(CLEANUPS.to_owned(), "")
+    }
+
+    /// All that an organization owns.
+    pub(super) fn items_of(organization: OrganizationId) -> Self {
+        Self::table(partition(Scope::Organization(organization)), "")
+    }
+
+    /// All organizations by id, which for new ones is the order of their making.
+    pub fn organizations() -> Self {
+        Self::table(organizations_partition().to_owned(), "")
+    }
+
+    /// An integration's mappings, by the organizations' ids.
+    pub fn mappings(integration: IntegrationId) -> Self {
+        Self { index: Index::Mappings, partition: integration.to_string(), range: Range::All }
+    }
+
+    /// The keys of an organization or the platform, in the order of their making.
+    pub fn api_keys(home: Scope) -> Self {
+        Self { index: Index::Children, partition: keys_of(home), range: Range::All }
+    }
+
+    /// All connections of a name, whoever owns them, and the grants on them; or those of one scope alone.
+    pub(super) fn named(connection: &FoldedName, scope: Option<Scope>) -> Self {
+        let range = scope.map_or(Range::All, |scope| Range::Prefix(format!("{scope}#")));
+        Self { index: Index::Children, partition: named(connection), range }
+    }
+
+    /// The same for the organizations from `first` to `last`.
+    pub(super) fn named_within(connection: &FoldedName, first: OrganizationId, last: OrganizationId) -> Self {
+        // `~` comes behind all that may follow an id.
+        let range = Range::Between(first.to_string(), format!("{last}~"));
+        Self { index: Index::Children, partition: named(connection), range }
+    }
+
+    fn table(partition: String, prefix: &str) -> Self {
+        Self { index: Index::Table, partition, range: Range::Prefix(prefix.to_owned()) }
+    }
+
+    /// What a cursor is bound to; no two lists have the same.
+    pub fn cursor_key(&self) -> ItemKey {
+        let index = self.index.name().unwrap_or("table");
+        ItemKey::new(format!("CURSOR#{index}"), format!("{:?} {:?}", self.partition, self.range))
     }
 }
 
-impl Page<Item> {
-    /// The items as what they are.
-    pub(super) fn read<T: DeserializeOwned>(self) -> Result<Page<T>, Problem> {
-        let items = self.items.into_iter().map(from_item).collect::<Result<_, _>>()?;
-        Ok(Page { items, next_cursor: self.next_cursor })
+impl Index {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Table => None,
+            Self::Children => Some("children"),
+            Self::Mappings => Some("mappings"),
+        }
     }
-}
 
-impl Store {
-    /// The items of a partition whose sort key begins with the listing's prefix, in the order of that key. A cursor is
-    /// the last key seen, bound to the listing: it names nothing outside, whatever a caller makes of it.
-    pub(super) async fn list(
-        &self,
-        listing: Listing<'_>,
-        limit: i32,
-        cursor: Option<&str>,
-    ) -> Result<Page<Item>, Problem> {
-        let (partition, value) = listing.partition;
-        let (sort, prefix) = listing.sort;
-        let after = cursor.map(|cursor| decode(cursor, &listing)).transpose()?;
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.data)
-            .set_index_name(listing.index.map(str::to_owned))
-            .consistent_read(listing.index.is_none())
-            .key_condition_expression(match prefix {
-                "" => "#partition = :partition",
-                _ => "#partition = :partition AND begins_with(#sort, :prefix)",
-            })
-            .set_expression_attribute_names(Some(names(partition, sort, prefix)))
-            .set_expression_attribute_values(Some(values(value, prefix)))
-            .set_exclusive_start_key(after)
-            .limit(limit)
-            .send()
-            .await
-            .map_err(problem)?;
-        let next_cursor = answer.last_evaluated_key.as_ref().map(encode).transpose()?;
-        Ok(Page { items: answer.items.unwrap_or_default(), next_cursor })
-    }
-}
-
-impl Store {
-    /// All children of a parent, as far as the index holds them; it is a moment behind.
-    pub(super) async fn children<T: DeserializeOwned>(&self, parent: &str) -> Result<Vec<T>, Problem> {
-        let mut children = Vec::new();
-        let mut cursor = None;
-        loop {
-            let listing =
-                Listing { index: Some("children"), partition: ("parent", parent), sort: ("child", "") };
-            let page = self.list(listing, CHILDREN_AT_ONCE, cursor.as_deref()).await?;
-            cursor = page.next_cursor.clone();
-            children.extend(page.read()?.items);
-            if cursor.is_none() {
-                return Ok(children);
-            }
+    /// The names of its partition and its sort key.
+    fn keys(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Table => ("pk", "sk"),
+            Self::Children => ("parent", "child"),
+            Self::Mappings => ("integration_id", "organization_id"),
         }
     }
 }
 
-fn names(partition: &str, sort: &str, prefix: &str) -> HashMap<String, String> {
-    let mut names = HashMap::from([("#partition".to_owned(), partition.to_owned())]);
-    if !prefix.is_empty() {
-        names.insert("#sort".to_owned(), sort.to_owned());
+impl Position {
+    fn of(item: &Item, index: Index) -> Result<Self, Problem> {
+        let (partition, sort) = index.keys();
+        let part = |name: &str| {
+            let value = item.get(name).and_then(|value| value.as_s().ok());
+            let value = value.ok_or_else(|| Problem::internal("an item without the key of its index"))?;
+            Ok((name.to_owned(), value.clone()))
+        };
+        ["pk", "sk", partition, sort].into_iter().map(part).collect::<Result<_, _>>().map(Self)
     }
-    names
-}
 
-fn values(partition: &str, prefix: &str) -> Item {
-    let mut values = HashMap::from([(":partition".to_owned(), text(partition))]);
-    if !prefix.is_empty() {
-        values.insert(":prefix".to_owned(), text(prefix));
+    fn into_key(self) -> Item {
+        self.0.into_iter().map(|(name, value)| (name, AttributeValue::S(value))).collect()
     }
-    values
 }
 
-fn encode(key: &Item) -> Result<String, Problem> {
-    let mut parts: Vec<(&String, &String)> =
-        key.iter().filter_map(|(name, value)| Some((name, value.as_s().ok()?))).collect();
-    parts.sort();
-    let text = serde_json::to_vec(&parts).map_err(Problem::internal)?;
-    Ok(URL_SAFE_NO_PAD.encode(text))
+impl<T> Page<T> {
+    /// A whole list of at most one item.
+    pub fn single(listing: Listing, item: Option<T>) -> Self {
+        let row = |item| Row { item, position: Position(BTreeMap::new()) };
+        Self { listing, rows: item.into_iter().map(row).collect(), next: None }
+    }
+
+    pub fn items(&self) -> impl Iterator<Item = &T> {
+        self.rows.iter().map(|row| &row.item)
+    }
+
+    /// The rows that `change` makes something of.
+    pub fn filter_map<U>(self, mut change: impl FnMut(T) -> Option<U>) -> Page<U> {
+        let Self { listing, rows, next } = self;
+        let change = |row: Row<T>| Some(Row { item: change(row.item)?, position: row.position });
+        Page { listing, rows: rows.into_iter().filter_map(change).collect(), next }
+    }
+
+    pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Page<U> {
+        self.filter_map(|item| Some(change(item)))
+    }
+
+    pub fn try_map<U>(self, mut change: impl FnMut(T) -> Result<U, Problem>) -> Result<Page<U>, Problem> {
+        let Self { listing, rows, next } = self;
+        let change = |row: Row<T>| Ok(Row { item: change(row.item)?, position: row.position });
+        Ok(Page { listing, rows: rows.into_iter().map(change).collect::<Result<_, Problem>>()?, next })
+    }
 }
 
-fn decode(cursor: &str, listing: &Listing<'_>) -> Result<Item, Problem> {
-    let invalid =
-        || Problem::invalid("cursor", "is not a next_cursor of this list; leave it out to begin anew");
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
-    let parts: Vec<(String, String)> = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
-    let key: Item =
-        parts.iter().map(|(name, value)| (name.clone(), AttributeValue::S(value.clone()))).collect();
-    let is = |name: &str, fits: &dyn Fn(&str) -> bool| {
-        key.get(name).and_then(|value| value.as_s().ok()).is_some_and(|value| fits(value))
-    };
-    let expected = if listing.index.is_some() { 4 } else { 2 };
-    let partition = is(listing.partition.0, &|value| value == listing.partition.1);
-    let sort = is(listing.sort.0, &|value| value.starts_with(listing.sort.1));
-    if key.len() == expected && partition && sort && is("pk", &|_| true) && is("sk", &|_| true) {
-        Ok(key)
-    } else {
-        Err(invalid())
+impl Store {
+    /// Up to `limit` items behind a position, fewer if they are large.
+    pub async fn page<T: DeserializeOwned>(
+        &self,
+        listing: Listing,
+        limit: usize,
+        after: Option<Position>,
+    ) -> Result<Page<T>, Problem> {
+        let mut items = Vec::new();
+        let mut start = after.map(Position::into_key);
+        for _ in 0..ANSWERS {
+            // One more than asked for tells whether the list goes on.
+            let missing = limit + 1 - items.len();
+            let (more, last) = self.query(&listing, start, Some(missing)).await?;
+            items.extend(more);
+            start = last;
+            if start.is_none() || items.len() > limit {
+                break;
+            }
+        }
+        let goes_on = start.is_some() || items.len() > limit;
+        items.truncate(limit);
+        let row = |item: Item| {
+            let position = Position::of(&item, listing.index)?;
+            Ok(Row { item: from_item(item)?, position })
+        };
+        let rows: Vec<Row<T>> = items.into_iter().map(row).collect::<Result<_, Problem>>()?;
+        let next = rows.last().filter(|_| goes_on).map(|row| row.position.clone());
+        Ok(Page { listing, rows, next })
+    }
+
+    /// The whole list; for lists that are known to be short, and for work that goes through all of it.
+    pub(super) async fn all<T: DeserializeOwned>(&self, listing: &Listing) -> Result<Vec<T>, Problem> {
+        let mut all = Vec::new();
+        let mut start = None;
+        loop {
+            let (items, last) = self.query(listing, start, None).await?;
+            for item in items {
+                all.push(from_item(item)?);
+            }
+            start = last;
+            if start.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// One answer of DynamoDB, and the key to go on from.
+    async fn query(
+        &self,
+        listing: &Listing,
+        start: Option<Item>,
+        limit: Option<usize>,
+    ) -> Result<(Vec<Item>, Option<Item>), Problem> {
+        let (partition, sort) = listing.index.keys();
+        let mut names = HashMap::from([("#partition".to_owned(), partition.to_owned())]);
+        let mut values = HashMap::from([(":partition".to_owned(), text(&listing.partition))]);
+        let mut condition = "#partition = :partition".to_owned();
+        let (within, bounds) = match &listing.range {
+            // DynamoDB takes no empty prefix.
+            Range::All => ("", vec![]),
+            Range::Prefix(prefix) if prefix.is_empty() => ("", vec![]),
+            Range::Prefix(prefix) => (" AND begins_with(#sort, :a)", vec![(":a", prefix)]),
+            Range::Between(a, b) => (" AND #sort BETWEEN :a AND :b", vec![(":a", a), (":b", b)]),
+        };
+        if !bounds.is_empty() {
+            condition.push_str(within);
+            names.insert("#sort".to_owned(), sort.to_owned());
+            values.extend(bounds.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
+        }
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.data)
+            .set_index_name(listing.index.name().map(str::to_owned))
+            .consistent_read(matches!(listing.index, Index::Table))
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values))
+            .set_exclusive_start_key(start)
+            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .send()
+            .await
+            .map_err(problem)?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 }

@@ -99,6 +99,14 @@ impl Vault {
         }
     }
 
+    /// A data key for what is not kept: the one in memory will do, be it current or not.
+    pub async fn recent(&self, scope: Scope) -> Result<DataKey, Problem> {
+        match self.remembered_current(scope) {
+            Some(key) => Ok(key),
+            None => self.current(scope).await,
+        }
+    }
+
     /// Opens a value of a scope under whichever of its data keys it was sealed.
     pub async fn open(
         &self,

@@ -4,11 +4,13 @@
 // In a test, unwrapping is the assertion.
 #![allow(clippy::unwrap_used)]
 
+mod cleaner;
 mod connect;
 mod connections;
 mod gateway;
 mod integrations;
 mod keys;
+mod lists;
 mod oauth;
 mod organizations;
 mod restart;

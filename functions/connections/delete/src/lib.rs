@@ -12,6 +12,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let scope = request.scope()?;
     request.caller()?.require(Verb::Edit, scope)?;
     let (name, if_match) = (request.name("connection")?, request.if_match()?);
-    bifrost.delete_connection(scope, &name, if_match, request.flag("force")?).await?;
+    let force = request.flag("force")?;
+    bifrost.delete_connection(scope, &name, if_match, force, request.deadline()).await?;
     Ok(answer::no_content())
 }

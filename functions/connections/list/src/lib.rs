@@ -11,6 +11,6 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let (caller, scope) = (request.caller()?, request.scope()?);
     caller.require(Verb::Edit, scope)?;
-    let (limit, cursor) = request.page()?;
-    answer::page(bifrost.connections(scope, limit, cursor, request.public_url()).await?)
+    let page = bifrost.connections(scope, request.page()?, request.public_url()).await?;
+    answer::page(&bifrost, page).await
 }

@@ -10,6 +10,6 @@ use bifrost::{
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     request.caller()?;
-    let (limit, cursor) = request.page()?;
-    answer::page(bifrost.integrations(limit, cursor).await?)
+    let page = bifrost.integrations(request.page()?).await?;
+    answer::page(&bifrost, page).await
 }

@@ -10,6 +10,6 @@ use bifrost::{
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let (caller, scope) = (request.caller()?, request.scope()?);
-    let (limit, cursor) = request.page()?;
-    answer::page(bifrost.api_keys(caller, scope, limit, cursor).await?)
+    let page = bifrost.api_keys(caller, scope, request.page()?).await?;
+    answer::page(&bifrost, page).await
 }

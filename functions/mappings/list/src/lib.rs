@@ -11,6 +11,6 @@ use bifrost::{
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     let caller = request.caller()?;
     let name = request.name("integration")?;
-    let (limit, cursor) = request.page()?;
-    answer::page(bifrost.mappings(caller, &name, request.query("entity_id"), limit, cursor).await?)
+    let page = bifrost.mappings(caller, &name, request.query("entity_id"), request.page()?).await?;
+    answer::page(&bifrost, page).await
 }

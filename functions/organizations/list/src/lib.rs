@@ -10,6 +10,6 @@ use bifrost::{
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     request.caller()?.require_admin()?;
-    let (limit, cursor) = request.page()?;
-    answer::page(bifrost.organizations(limit, cursor).await?)
+    let page = bifrost.organizations(request.page()?).await?;
+    answer::page(&bifrost, page).await
 }

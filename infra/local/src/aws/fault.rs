@@ -43,6 +43,11 @@ impl Fault {
         Self::Refuse { status: StatusCode::BAD_REQUEST, kind: "ThrottlingException".to_owned() }
     }
 
+    /// A request that can't be right; the SDK does not try it again.
+    pub fn invalid() -> Self {
+        Self::Refuse { status: StatusCode::BAD_REQUEST, kind: "ValidationException".to_owned() }
+    }
+
     /// DynamoDB's word for one table that gets more than it was made for.
     pub fn throughput_exceeded() -> Self {
         let kind = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException";
