@@ -4,6 +4,7 @@
 // In a test, unwrapping is the assertion.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod cleaner;
 mod connect;
 mod connections;

@@ -1,9 +1,12 @@
 //! Who may do what: callers, roles, scopes and verbs, and the rules between them.
 
+mod operation;
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{Code, Problem, Scope, Timestamp};
+pub use operation::Operation;
 
 /// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
