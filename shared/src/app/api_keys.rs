@@ -7,7 +7,7 @@ use super::{Bifrost, page::PageRequest};
 use crate::{
     model::{
         ApiKeyId, Exposed, OrganizationId, Problem, Scope, Timestamp,
-        access::{Caller, Role, SecretReach},
+        access::{Caller, Operation, Role, SecretReach},
         api_key::{ApiKey, KeyHash, NewApiKey, check_role, key_text},
     },
     oauth,
@@ -39,9 +39,7 @@ impl Bifrost {
     ) -> Result<ApiKeyView, Problem> {
         let now = Timestamp::now();
         let new = NewApiKey::from_input(body, maker, now)?;
-        // Whether it exists is told to those only who may see it.
-        let home = maker.scope(Some(&new.home.to_string()))?;
-        let is_provider = match home {
+        let is_provider = match new.home {
             Scope::Global => true,
             Scope::Organization(id) => {
                 let organization = self.store.organization(id).await?;
@@ -56,24 +54,24 @@ impl Bifrost {
         Ok(ApiKeyView { key: Some(Exposed(key_text(id, &secret))), ..ApiKeyView::from(key) })
     }
 
-    /// Admins see every key of a scope, a user those for role workflow in its own organization.
+    /// The keys of a scope that the caller manages.
     pub async fn api_keys(
         &self,
         caller: &Caller,
         scope: Scope,
         request: PageRequest<'_>,
     ) -> Result<Page<ApiKeyView>, Problem> {
-        check_manager(caller, scope)?;
         // Which there are comes from an index, so that one just made can be missing for a moment.
         let page = self.page(Listing::api_keys(scope), request).await?;
         let page = self.store.read_api_keys(page).await?;
-        Ok(page.filter_map(|key| may_manage(caller, &key).then(|| key.into())))
+        Ok(page.filter_map(|key| caller.manages_keys_with(key.role).then(|| key.into())))
     }
 
     /// Revokes a key, and with it those that it made.
     pub async fn revoke_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<(), Problem> {
-        check_manager(caller, caller.home)?;
-        let key = self.store.api_key(id).await?.filter(|key| may_manage(caller, key));
+        let visible =
+            |key: &ApiKey| caller.may(Operation::KeysRevoke, key.home) && caller.manages_keys_with(key.role);
+        let key = self.store.api_key(id).await?.filter(visible);
         let missing = || Problem::not_found("key", id);
         key.ok_or_else(missing)?;
         self.store.delete_api_key(id).await?.then_some(()).ok_or_else(missing)
@@ -88,18 +86,6 @@ impl Bifrost {
         let parent = self.store.api_key(id).await?.ok_or_else(gone)?;
         Ok([vec![id], parent.ancestors].concat())
     }
-}
-
-fn check_manager(caller: &Caller, scope: Scope) -> Result<(), Problem> {
-    match caller.role {
-        Role::Admin => Ok(()),
-        Role::User if scope == caller.home => Ok(()),
-        role => Err(Problem::forbidden(format!("A key with the role {role} manages no keys of {scope}."))),
-    }
-}
-
-fn may_manage(caller: &Caller, key: &ApiKey) -> bool {
-    caller.role == Role::Admin || (key.role == Role::Workflow && key.home == caller.home)
 }
 
 impl From<ApiKey> for ApiKeyView {

@@ -9,7 +9,7 @@ use super::{Bifrost, client_secret::CLIENT_SECRET, page::PageRequest};
 use crate::{
     model::{
         ConnectionId, Name, Problem, Scope, Timestamp,
-        access::{Caller, Role},
+        access::Caller,
         connection::{AvailableTo, Callback, ClientAuth, Connection, Flow, LastError, NewConnection},
         grant::{Grant, GrantStatus},
         url_template::UrlTemplate,
@@ -76,7 +76,7 @@ impl Bifrost {
         body: Map<String, Value>,
         public_url: &str,
     ) -> Result<ConnectionView, Problem> {
-        let new = NewConnection::from_input(body, self.url_rules(), caller.role == Role::Admin)?;
+        let new = NewConnection::from_input(body, self.url_rules(), caller.sets_platform_fields())?;
         let now = Timestamp::now();
         let item = ItemKey::connection(scope, &new.name.folded());
         let client_secret = match &new.client_secret {

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::Bifrost;
 use crate::{
     model::{
-        GrantId, Name, OrganizationId, Problem, Scope, Timestamp,
-        access::{Caller, Verb},
+        GrantId, Name, OrganizationId, Problem, Timestamp,
+        access::{Caller, Operation},
         connection::Connection,
         grant::Grant,
     },
@@ -37,12 +37,8 @@ impl Bifrost {
         name: &Name,
         organization: Option<OrganizationId>,
     ) -> Result<Disconnected, Problem> {
-        let asked = caller.scope(scope)?;
-        let (owner, grant_scope) = match organization {
-            None => (asked, asked),
-            Some(id) => (Scope::Global, caller.scope(Some(&id.to_string()))?),
-        };
-        caller.require(Verb::Connect, grant_scope)?;
+        let (owner, grant_scope) =
+            caller.permitted_grant(Operation::ConnectionsDisconnect, scope, organization)?;
         let connection = self.store.connection(owner, &name.folded()).await?;
         let connection = connection.ok_or_else(|| Problem::not_found("connection", name))?;
         let key = ItemKey::grant(grant_scope, owner, &connection.name.folded());

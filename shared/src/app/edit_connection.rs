@@ -10,7 +10,7 @@ use super::{
 use crate::{
     model::{
         Code, Name, Problem, Scope, Timestamp,
-        access::{Caller, Role},
+        access::Caller,
         connection::{Connection, SecretChange},
         grant::Grant,
     },
@@ -52,7 +52,7 @@ impl Bifrost {
         old: &Connection,
         patch: Map<String, Value>,
     ) -> Result<Connection, Problem> {
-        let patched = old.patched(patch, self.url_rules(), caller.role == Role::Admin)?;
+        let patched = old.patched(patch, self.url_rules(), caller.sets_platform_fields())?;
         let client_secret = match patched.client_secret {
             SecretChange::Keep => old.client_secret.clone(),
             SecretChange::Remove => None,

@@ -39,15 +39,10 @@ pub struct ImportedRow {
 impl Bifrost {
     pub async fn delete_mapping(
         &self,
-        caller: &Caller,
         name: &Name,
         organization: OrganizationId,
         if_match: Option<u64>,
     ) -> Result<(), Problem> {
-        caller.scope(Some(&organization.to_string()))?;
-        if !caller.is_provider {
-            return Err(Problem::forbidden("Only the provider removes mappings."));
-        }
         let integration = self.integration(name).await?;
         let mapping = self.store.mapping(&integration, organization).await?;
         let missing = || Problem::not_found("mapping", format!("of {organization} on {name}"));

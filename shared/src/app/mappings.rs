@@ -13,7 +13,7 @@ use super::{
 use crate::{
     model::{
         Code, GrantId, IntegrationId, MappingId, Name, OrganizationId, Problem, Scope, Timestamp,
-        access::{Caller, Role},
+        access::Caller,
         config::StoredConfig,
         connection::Connection,
         integration::Integration,
@@ -51,11 +51,9 @@ pub enum Put {
 impl Bifrost {
     pub async fn show_mapping(
         &self,
-        caller: &Caller,
         name: &Name,
         organization: OrganizationId,
     ) -> Result<MappingView, Problem> {
-        caller.scope(Some(&organization.to_string()))?;
         let missing = || Problem::not_found("mapping", format!("of {organization} on {name}"));
         self.found_mapping(name, organization).await?.ok_or_else(missing)
     }
@@ -73,7 +71,7 @@ impl Bifrost {
         Ok(mapping.map(|mapping| view(&integration, mapping, own_grant(reached.as_ref(), organization))))
     }
 
-    /// Provider callers write mappings; a managed user may change its own organization's config.
+    /// Provider callers write all of a mapping; others change the config of what the provider has mapped.
     pub async fn put_mapping(
         &self,
         caller: &Caller,
@@ -82,10 +80,7 @@ impl Bifrost {
         body: Map<String, Value>,
         if_match: Option<u64>,
     ) -> Result<Put, Problem> {
-        let scope = caller.scope(Some(&organization.to_string()))?;
-        if caller.role == Role::Workflow && !caller.is_provider {
-            return Err(Problem::forbidden("A workflow's key of a managed organization writes no mappings."));
-        }
+        let scope = Scope::Organization(organization);
         let found = self.look_up_integration(scope, &name.folded(), Along::Nothing).await?;
         let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
         let Seen { integration, mapping: old } = seen;
@@ -98,7 +93,7 @@ impl Bifrost {
         let (names_entity, names_entity_name) =
             (body.contains_key("entity_id"), body.contains_key("entity_name"));
         let mut new = NewMapping::from_input(body, &integration.config_schema, stored)?;
-        if !caller.is_provider {
+        if !caller.chooses_tenants() {
             let old =
                 old.as_ref().ok_or_else(|| Problem::forbidden("Only the provider maps organizations."))?;
             // To leave out what one may not change is not to ask for its removal.
@@ -145,7 +140,7 @@ impl Bifrost {
         request: PageRequest<'_>,
     ) -> Result<Page<MappingView>, Problem> {
         let (integration, connection) = self.integration_for_listing(name).await?;
-        let only = match (caller.is_provider, entity_id) {
+        let only = match (caller.lists_all_mappings(), entity_id) {
             (true, None) => {
                 let page: Page<Mapping> = self.page(Listing::mappings(integration.id), request).await?;
                 let grants = self.own_grants(&integration, connection, &page).await?;
@@ -186,7 +181,7 @@ fn check_managed_change(old: &Mapping, new: &NewMapping, global: Option<&Connect
 fn provider_keys(caller: &Caller, new: &NewMapping, old: Option<&Mapping>) -> BTreeSet<String> {
     let vouched = |key: &String, value: &Value| {
         let before = old.filter(|old| old.provider_keys.contains(key));
-        caller.is_provider || before.is_some_and(|old| old.config.plain.get(key) == Some(value))
+        caller.chooses_tenants() || before.is_some_and(|old| old.config.plain.get(key) == Some(value))
     };
     let plain = new.config.plain.iter().filter(|(key, value)| vouched(key, value));
     plain.map(|(key, _)| key.clone()).collect()

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{
         Exposed, GrantId, IntegrationId, Name, Problem, Scope, Timestamp,
-        access::{Caller, Verb},
+        access::Caller,
         config::StoredConfig,
         connection::{Connection, LastError},
         grant::{Grant, Want},
@@ -154,11 +154,11 @@ impl Bifrost {
         let settings = &connection.settings;
         let values = url_values(connection, Some(seen));
         let filled = |url| fill(url, &values).ok().map(|url| url.to_string());
-        let client_secret = match caller.may(Verb::ReadSecret, connection.scope) {
+        let client_secret = match caller.reads_secrets_of(connection.scope) {
             true => self.readable_client_secret(connection).await,
             false => None,
         };
-        let refresh_token = match (grant.as_ref(), caller.may(Verb::ReadSecret, reached.grant_scope)) {
+        let refresh_token = match (grant.as_ref(), caller.reads_secrets_of(reached.grant_scope)) {
             (Some(grant), true) => self.refresh_token(reached, grant).await,
             _ => None,
         };

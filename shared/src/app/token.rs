@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Bifrost, Deadline, lookup::Reached, refresh::Usable};
 use crate::model::{
     Code, Exposed, GrantId, Name, Problem, Scope, Secret, Timestamp,
-    access::{Caller, Verb},
+    access::{Caller, Operation},
     grant::Want,
     input::Input,
 };
@@ -65,7 +65,7 @@ impl Bifrost {
         let generation: Option<u64> = input.optional("generation");
         input.finish()?;
         let reached = self.reach(query).await?;
-        let limited = !caller.may(Verb::Edit, reached.connection.scope);
+        let limited = !caller.may(Operation::ConnectionsUpdate, reached.connection.scope);
         if limited && generation.is_none() {
             let message =
                 "is required: the generation of the token that the API refused, as resolve or token gave it";

@@ -11,7 +11,13 @@ use super::{caller, schedule::deadline};
 use crate::{
     app::{Deadline, page::PageRequest},
     environment::Environment,
-    model::{ApiKeyId, Code, Id, Name, OrganizationId, Problem, Scope, Timestamp, access::Caller},
+    model::{
+        ApiKeyId, Code, Id, Name, OrganizationId, Problem, Scope, Timestamp,
+        access::{
+            Caller, Operation,
+            matrix::{Row, ScopeFrom},
+        },
+    },
 };
 
 /// The largest body that is read, in bytes.
@@ -75,9 +81,21 @@ impl Request {
         Ok(caller)
     }
 
-    /// The scope that `?scope=` asks for, by the rules of the caller.
-    pub fn scope(&self) -> Result<Scope, Problem> {
-        self.caller()?.scope(self.query("scope"))
+    /// Who is asking, and for which scope, if both are permitted. The first thing that a handler does, unless only the
+    /// body tells the scope.
+    pub fn permitted(&self, operation: Operation) -> Result<(&Caller, Scope), Problem> {
+        let caller = self.caller()?;
+        let scope = match Row::of(operation).scope_from {
+            ScopeFrom::Query => caller.scope(self.query("scope"))?,
+            ScopeFrom::Path => Scope::Organization(self.organization()?),
+            // Who may not revoke its own organization's keys need not be told which others there are.
+            ScopeFrom::Nothing | ScopeFrom::Key => caller.home,
+            ScopeFrom::NoCaller | ScopeFrom::Grant | ScopeFrom::NewKey => {
+                return Err(Problem::internal("the address of the request does not tell its scope"));
+            }
+        };
+        caller.permitted(operation, scope)?;
+        Ok((caller, scope))
     }
 
     /// A part of the path, decoded by the gateway.

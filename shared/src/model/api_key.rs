@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ApiKeyId, Problem, Scope, Secret, Timestamp,
-    access::{Caller, Role, SecretReach},
+    access::{Caller, Operation, Role, SecretReach},
     input::{Field, Input},
     secret::sha256_hex,
 };
@@ -89,13 +89,13 @@ impl KeyHash {
 }
 
 impl NewApiKey {
-    /// From the body of a request by `maker`. A key must say where it belongs: a missing organization is never taken
-    /// for the platform.
+    /// From the body of a request by `maker`, who must be permitted to make keys there. A key must say where it belongs:
+    /// a missing organization is never taken for the platform.
     pub fn from_input(body: Map<String, Value>, maker: &Caller, now: Timestamp) -> Result<Self, Problem> {
         let mut input = Input::new(body);
         let name = input.optional("name").unwrap_or_default();
         let role = input.required("role").unwrap_or(Role::Workflow);
-        let home: Option<Scope> = input.optional("organization_id");
+        let home: Option<Scope> = input.decisive("organization_id")?;
         let platform = input.optional("platform").unwrap_or(false);
         if platform && home.is_some_and(|home| home != Scope::Global) {
             input.wrong("platform", "can't be true for a key of an organization");
@@ -108,6 +108,7 @@ impl NewApiKey {
             );
             maker.home
         });
+        maker.permitted(Operation::KeysCreate, home)?;
         let read_secrets = input.optional("read_secrets");
         let expires_at: Option<Timestamp> = input.optional("expires_at");
         let expires_in: Option<u64> = input.optional("expires_in");
@@ -143,16 +144,9 @@ impl NewApiKey {
         id: ApiKeyId,
         now: Timestamp,
     ) -> Result<ApiKey, Problem> {
-        let own_workflow = self.role == Role::Workflow && self.home == maker.home;
-        match maker.role {
-            Role::Admin => {}
-            Role::User if own_workflow => {}
-            Role::User => {
-                return Err(Problem::forbidden(
-                    "A user's key makes keys for role workflow in its own organization only.",
-                ));
-            }
-            Role::Workflow => return Err(Problem::forbidden("A workflow's key makes no keys.")),
+        if !maker.manages_keys_with(self.role) {
+            let detail = format!("A key with the role {} makes keys for the role workflow only.", maker.role);
+            return Err(Problem::forbidden(detail));
         }
         let secret_reach = match self.read_secrets {
             None => self.role.secret_reach(),

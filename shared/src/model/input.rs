@@ -41,6 +41,14 @@ impl Input {
         }
     }
 
+    /// The field's value, which decides whether the rest is judged at all: refused alone if it is wrong.
+    pub fn decisive<T: Field>(&mut self, field: &str) -> Result<Option<T>, Problem> {
+        match self.fields.remove(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => T::from_json(value).map(Some).map_err(|message| Problem::invalid(field, message)),
+        }
+    }
+
     /// The field's value; `None` means that it is missing or wrong (which is noted).
     pub fn required<T: Field>(&mut self, field: &str) -> Option<T> {
         if matches!(self.fields.get(field), None | Some(Value::Null)) {

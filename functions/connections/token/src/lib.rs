@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use bifrost::{
     app::{Bifrost, token::TokenQuery},
     edge::{Request, Response, answer},
-    model::Problem,
+    model::{Problem, access::Operation},
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    let scope = request.scope()?;
+    let (_, scope) = request.permitted(Operation::ConnectionsToken)?;
     let (connection, integration) = (request.name("connection")?, request.integration()?);
     let min_ttl = request.query_number("min_ttl")?.map(Duration::from_secs);
     let query = TokenQuery { connection: &connection, scope, integration: integration.as_ref() };

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::Problem,
+    model::{Problem, access::Operation},
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    let scope = request.scope()?;
+    let (caller, scope) = request.permitted(Operation::IntegrationsResolve)?;
     let name = request.name("integration")?;
-    let resolved = bifrost.resolve(request.caller()?, scope, &name, request.deadline()).await?;
+    let resolved = bifrost.resolve(caller, scope, &name, request.deadline()).await?;
     answer::ok(&resolved)
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::Problem,
+    model::{Problem, access::Operation},
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    let (caller, scope) = (request.caller()?, request.scope()?);
+    let (caller, scope) = request.permitted(Operation::KeysList)?;
     let page = bifrost.api_keys(caller, scope, request.page()?).await?;
     answer::page(&bifrost, page).await
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::Problem,
+    model::{Problem, access::Operation},
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    let caller = request.caller()?;
+    request.permitted(Operation::MappingsDelete)?;
     let (name, organization) = (request.name("integration")?, request.organization()?);
-    bifrost.delete_mapping(caller, &name, organization, request.if_match()?).await?;
+    bifrost.delete_mapping(&name, organization, request.if_match()?).await?;
     Ok(answer::no_content())
 }

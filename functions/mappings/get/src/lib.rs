@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::Problem,
+    model::{Problem, access::Operation},
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    let caller = request.caller()?;
+    request.permitted(Operation::MappingsGet)?;
     let (name, organization) = (request.name("integration")?, request.organization()?);
-    let mapping = bifrost.show_mapping(caller, &name, organization).await?;
+    let mapping = bifrost.show_mapping(&name, organization).await?;
     answer::with_etag(answer::ok(&mapping), mapping.revision)
 }

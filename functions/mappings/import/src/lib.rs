@@ -5,12 +5,11 @@ use std::sync::Arc;
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::Problem,
+    model::{Problem, access::Operation},
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    let caller = request.caller()?;
-    caller.require_admin()?;
+    let (caller, _) = request.permitted(Operation::MappingsImport)?;
     let name = request.name("integration")?;
     let imported = bifrost.import_mappings(caller, &name, request.json()?, request.deadline()).await?;
     answer::ok(&imported)

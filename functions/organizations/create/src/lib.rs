@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::Problem,
+    model::{Problem, access::Operation},
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    request.caller()?.require_admin()?;
+    request.permitted(Operation::OrganizationsCreate)?;
     answer::created(&bifrost.create_organization(request.json()?).await?)
 }

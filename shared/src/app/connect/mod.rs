@@ -19,7 +19,7 @@ use super::{
 use crate::{
     model::{
         Code, Exposed, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
-        access::{Caller, Verb},
+        access::{Caller, Operation},
         connection::{Connection, Flow},
         failure::Failure,
         input::Input,
@@ -85,10 +85,11 @@ impl Bifrost {
         body: Map<String, Value>,
         public_url: &str,
     ) -> Result<ConnectLink, Problem> {
-        let asked_scope = caller.scope(scope)?;
         let mut input = Input::new(body);
+        let organization: Option<OrganizationId> = input.decisive("organization_id")?;
+        let (owner, grant_scope) =
+            caller.permitted_grant(Operation::ConnectionsAuthorize, scope, organization)?;
         let return_to: Option<String> = input.optional("return_to");
-        let organization: Option<OrganizationId> = input.optional("organization_id");
         let valid_for = input.optional("valid_for").unwrap_or(DEFAULT_VALIDITY);
         if !(1..=LONGEST_VALIDITY).contains(&valid_for) {
             input.wrong("valid_for", "must be 1 to 604800 seconds (7 days)");
@@ -104,11 +105,6 @@ impl Bifrost {
             url
         });
         input.finish()?;
-        let (owner, grant_scope) = match organization {
-            None => (asked_scope, asked_scope),
-            Some(id) => (Scope::Global, caller.scope(Some(&id.to_string()))?),
-        };
-        caller.require(Verb::Connect, grant_scope)?;
         if let Some(id) = grant_scope.organization()
             && self.store.organization(id).await?.is_none()
         {

@@ -1,11 +1,18 @@
-//! Who may do what: callers, roles, scopes and verbs, and the rules between them.
+//! Who may do what: callers, their roles, and the rules.
+//!
+//! [`matrix`] holds the one table of who may ask what for which scope; what is finer than that are methods of
+//! [`Caller`] here. Refusals come in this order: the key itself (expired, or used from elsewhere; see `edge`), a scope
+//! that is none (422), a scope of others (403 `scope-forbidden`), the role (403 `forbidden`). All of it is decided
+//! before anything is looked up, so that no refusal tells what there is.
 
+pub mod matrix;
 mod operation;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Problem, Scope, Timestamp};
+use super::{Code, OrganizationId, Problem, Scope, Timestamp};
+use matrix::{Outcome, Row, ScopeFrom};
 pub use operation::Operation;
 
 /// What a key is for.
@@ -18,19 +25,6 @@ pub enum Role {
     User,
     /// A running automation: uses what others set up.
     Workflow,
-}
-
-/// What a caller wants to do with something that a scope owns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Resolve, token, refresh.
-    Use,
-    /// See client secrets and refresh tokens in answers.
-    ReadSecret,
-    /// Create and change connections.
-    Edit,
-    /// Sign in to connections, and forget grants.
-    Connect,
 }
 
 /// Which secrets beyond access tokens a key may read.
@@ -62,60 +56,87 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The scope that a request is about, decided before anything is looked up.
-    pub fn scope(&self, asked: Option<&str>) -> Result<Scope, Problem> {
-        let Some(asked) = asked else { return Ok(self.home) };
-        let scope: Scope = asked
-            .parse()
-            .map_err(|_| Problem::invalid("scope", "must be \"global\" or an organization's UUID"))?;
-        if scope == self.home || self.is_provider {
-            return Ok(scope);
-        }
-        Err(Problem::new(Code::ScopeForbidden, format!("Your key belongs to another scope than {scope}.")))
+    /// The scope that a request names, or the caller's own. Whether it may be named is for [`Caller::permitted`] to say.
+    pub fn scope(&self, named: Option<&str>) -> Result<Scope, Problem> {
+        let Some(named) = named else { return Ok(self.home) };
+        named.parse().map_err(|_| Problem::invalid("scope", "must be \"global\" or an organization's UUID"))
     }
 
-    /// Whether this caller may apply `verb` to what `owner` owns.
-    pub fn may(&self, verb: Verb, owner: Scope) -> bool {
-        let own = owner == self.home;
-        match verb {
-            Verb::Use => true,
-            Verb::ReadSecret => match self.secret_reach {
-                SecretReach::None => false,
-                SecretReach::Own => own,
-                SecretReach::Reached => true,
-            },
-            Verb::Edit | Verb::Connect => match self.role {
-                Role::Admin => true,
-                // Its own organization: the platform is the admins'.
-                Role::User => own && owner != Scope::Global,
-                Role::Workflow => false,
-            },
-        }
-    }
-
-    pub fn require(&self, verb: Verb, owner: Scope) -> Result<(), Problem> {
-        if self.may(verb, owner) {
-            return Ok(());
-        }
-        let wanted = match verb {
-            Verb::Use => "use",
-            Verb::ReadSecret => "read the secrets of",
-            Verb::Edit => "edit",
-            Verb::Connect => "connect",
-        };
-        let role = self.role.as_str();
-        Err(Problem::forbidden(format!(
-            "A key with the role {role} may not {wanted} connections of {owner}."
-        )))
-    }
-
-    pub fn require_admin(&self) -> Result<(), Problem> {
-        match self.role {
-            Role::Admin => Ok(()),
-            role => {
-                Err(Problem::forbidden(format!("This needs the role admin; the key's is {}.", role.as_str())))
+    /// Refuses what the table does not allow. Asked before anything is looked up.
+    pub fn permitted(&self, operation: Operation, scope: Scope) -> Result<(), Problem> {
+        match self.outcome(operation, scope) {
+            Outcome::Allowed => Ok(()),
+            Outcome::ScopeForbidden => {
+                let detail = format!("Your key belongs to another scope than {scope}.");
+                Err(Problem::new(Code::ScopeForbidden, detail))
+            }
+            Outcome::Hidden => Err(Problem::new(Code::NotFound, "Your key sees nothing there.")),
+            Outcome::Forbidden | Outcome::NoSuchCase => {
+                let (function, role) = (operation.function(), self.role.as_str());
+                let detail = match Row::of(operation).scope_from {
+                    ScopeFrom::Nothing => format!("A key with the role {role} may not call {function}."),
+                    _ => format!("A key with the role {role} may not call {function} for {scope}."),
+                };
+                Err(Problem::forbidden(detail))
             }
         }
+    }
+
+    /// Whether the table allows it.
+    pub fn may(&self, operation: Operation, scope: Scope) -> bool {
+        self.outcome(operation, scope) == Outcome::Allowed
+    }
+
+    /// Whose connection, and whose grant on it, a request is about that may ask for an organization's own grant on a
+    /// global connection.
+    pub fn permitted_grant(
+        &self,
+        operation: Operation,
+        named: Option<&str>,
+        organization: Option<OrganizationId>,
+    ) -> Result<(Scope, Scope), Problem> {
+        let named = self.scope(named)?;
+        let (owner, scope) = match organization {
+            None => (named, named),
+            Some(id) => (Scope::Global, Scope::Organization(id)),
+        };
+        // A scope of others is refused even where it makes no difference.
+        let judged = if self.outcome(operation, named) == Outcome::ScopeForbidden { named } else { scope };
+        self.permitted(operation, judged)?;
+        Ok((owner, scope))
+    }
+}
+
+/// What is finer than the table.
+impl Caller {
+    /// Client secrets and refresh tokens in answers, of connections and grants that `owner` has.
+    pub fn reads_secrets_of(&self, owner: Scope) -> bool {
+        match self.secret_reach {
+            SecretReach::None => false,
+            SecretReach::Own => owner == self.home,
+            SecretReach::Reached => true,
+        }
+    }
+
+    /// Sets `client_secret_ref` and the shared callback, which reach beyond the scope that owns the connection.
+    pub fn sets_platform_fields(&self) -> bool {
+        self.role == Role::Admin
+    }
+
+    /// Says which tenant an organization is, which decides whose token comes out; others change `config` only, and
+    /// not what fills a global connection's URLs.
+    pub fn chooses_tenants(&self) -> bool {
+        self.is_provider
+    }
+
+    /// Sees every organization's mappings in a list, and not its own alone.
+    pub fn lists_all_mappings(&self) -> bool {
+        self.is_provider
+    }
+
+    /// Makes, sees and revokes keys of this role, where the table lets it.
+    pub fn manages_keys_with(&self, role: Role) -> bool {
+        self.role == Role::Admin || role == Role::Workflow
     }
 }
 
@@ -168,38 +189,32 @@ mod tests {
     }
 
     #[test]
-    fn a_managed_caller_names_no_scope_but_its_own() {
-        let own = organization();
-        let managed = caller(Role::User, own, false);
-        for foreign in [Scope::Global, organization()] {
-            let refused = managed.scope(Some(&foreign.to_string())).unwrap_err();
-            assert_eq!(refused.code, Code::ScopeForbidden);
-        }
-        assert_eq!(managed.scope(Some(&own.to_string())).unwrap(), own);
-    }
-
-    #[test]
     fn a_scope_that_is_no_scope_is_invalid_for_everyone() {
         let managed = caller(Role::User, organization(), false);
-        assert_eq!(managed.scope(Some("acme")).unwrap_err().code, Code::InvalidInput);
-        assert_eq!(managed.scope(Some("")).unwrap_err().code, Code::InvalidInput);
-    }
-
-    #[test]
-    fn only_admins_edit_what_others_own_and_workflows_edit_nothing() {
-        let own = organization();
-        assert!(caller(Role::Admin, Scope::Global, true).may(Verb::Edit, own));
-        assert!(caller(Role::User, own, false).may(Verb::Edit, own));
-        assert!(!caller(Role::User, own, true).may(Verb::Edit, Scope::Global));
-        assert!(!caller(Role::User, Scope::Global, true).may(Verb::Connect, Scope::Global));
-        assert!(!caller(Role::Workflow, own, true).may(Verb::Connect, own));
+        for text in ["acme", "", "Global", "GLOBAL "] {
+            assert_eq!(managed.scope(Some(text)).unwrap_err().code, Code::InvalidInput, "{text:?}");
+        }
     }
 
     #[test]
     fn a_users_key_reads_no_secret_of_a_global_connection() {
         let own = organization();
-        assert!(caller(Role::User, own, false).may(Verb::ReadSecret, own));
-        assert!(!caller(Role::User, own, false).may(Verb::ReadSecret, Scope::Global));
-        assert!(!caller(Role::Workflow, own, false).may(Verb::ReadSecret, own));
+        assert!(caller(Role::User, own, false).reads_secrets_of(own));
+        assert!(!caller(Role::User, own, false).reads_secrets_of(Scope::Global));
+        assert!(!caller(Role::Workflow, own, false).reads_secrets_of(own));
+        assert!(caller(Role::Admin, own, true).reads_secrets_of(Scope::Global));
+    }
+
+    #[test]
+    fn an_organizations_own_grant_on_a_global_connection_is_its_own_matter() {
+        let own = OrganizationId::new();
+        let user = caller(Role::User, Scope::Organization(own), false);
+        let asked = |named: Option<&str>, organization| {
+            let asked = user.permitted_grant(Operation::ConnectionsAuthorize, named, organization);
+            asked.map_err(|problem| problem.code)
+        };
+        assert_eq!(asked(None, Some(own)), Ok((Scope::Global, Scope::Organization(own))));
+        assert_eq!(asked(None, Some(OrganizationId::new())), Err(Code::ScopeForbidden));
+        assert_eq!(asked(Some("global"), Some(own)), Err(Code::ScopeForbidden));
     }
 }
