@@ -11,12 +11,12 @@ use serde_json::Value;
 pub struct Api {
     url: String,
     key: Option<String>,
-    if_match: Option<String>,
+    headers: Vec<(String, String)>,
 }
 
 impl Api {
     pub fn new(url: &str, key: Option<&str>) -> Self {
-        Self { url: url.to_owned(), key: key.map(str::to_owned), if_match: None }
+        Self { url: url.to_owned(), key: key.map(str::to_owned), headers: Vec::new() }
     }
 
     /// The same caller, who from now on changes only what still is as this answer showed it.
@@ -25,8 +25,15 @@ impl Api {
     /// When the answer has no `ETag`.
     #[must_use]
     pub fn if_as_in(&self, answer: &Answer) -> Self {
-        let etag = answer.headers[ETAG].to_str().unwrap();
-        Self { if_match: Some(etag.to_owned()), ..self.clone() }
+        self.with_header(IF_MATCH.as_str(), answer.headers[ETAG].to_str().unwrap())
+    }
+
+    /// The same caller, who from now on also sends this header.
+    #[must_use]
+    pub fn with_header(&self, name: &str, value: &str) -> Self {
+        let mut caller = self.clone();
+        caller.headers.push((name.to_owned(), value.to_owned()));
+        caller
     }
 
     /// The key itself, to be searched for where it must not be.
@@ -75,8 +82,8 @@ impl Api {
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
         }
-        if let Some(etag) = &self.if_match {
-            request = request.header(IF_MATCH, etag);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::stack::{RunningStack, shared};
-use crate::{Answer, Api, Browser, Page, TestProvider, sign_in, with};
+use crate::{Answer, Api, Browser, Folder, Page, TestProvider, sign_in, with};
 
 /// A running stack and its root key.
 #[derive(Clone, Debug)]
@@ -51,6 +51,18 @@ impl TestApp {
     /// A stack of one's own whose data stays in this folder.
     pub async fn with_data(folder: &std::path::Path) -> Self {
         Self { stack: Arc::new(RunningStack::with_data(folder).await) }
+    }
+
+    /// A stack of one's own, from this template instead of the deployed one.
+    ///
+    /// # Panics
+    /// When the template describes no stack.
+    pub async fn with_template(text: &str) -> Self {
+        let folder = Folder::new();
+        std::fs::create_dir(folder.path()).unwrap();
+        let template = folder.path().join("template.yaml");
+        std::fs::write(&template, text).unwrap();
+        Self { stack: Arc::new(RunningStack::with_template(template).await) }
     }
 
     pub fn url(&self) -> &str {

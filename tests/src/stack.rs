@@ -37,13 +37,13 @@ impl RunningStack {
         Self::start(Data::Dir(folder.to_owned())).await
     }
 
+    /// From another template than the deployed one, wherever it lies.
+    pub(crate) async fn with_template(template: PathBuf) -> Self {
+        Self::run(Options { template, ..options(Data::Ephemeral).await }).await.unwrap()
+    }
+
     async fn start(data: Data) -> Self {
-        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
-        built_once(&workspace).await;
-        let return_to = ("ReturnToOrigins".to_owned(), RETURN_TO_ORIGIN.to_owned());
-        let parameters = BTreeMap::from([return_to]);
-        let options = Options { build: Build::None, data, parameters, ..Options::for_test(workspace) };
-        Self::run(options).await.unwrap()
+        Self::run(options(data).await).await.unwrap()
     }
 
     async fn run(options: Options) -> Result<Self, String> {
@@ -93,6 +93,14 @@ impl RunningStack {
         let gone = RUNTIME.spawn(async move { drop(self.stack) });
         gone.await.unwrap();
     }
+}
+
+async fn options(data: Data) -> Options {
+    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    built_once(&workspace).await;
+    let return_to = ("ReturnToOrigins".to_owned(), RETURN_TO_ORIGIN.to_owned());
+    let parameters = BTreeMap::from([return_to]);
+    Options { build: Build::None, data, parameters, ..Options::for_test(workspace) }
 }
 
 /// Builds the functions, unless a test of this process has tried so before.

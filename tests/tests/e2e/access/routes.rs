@@ -9,11 +9,11 @@ use bifrost_local::template::{self, Method, Template};
 /// Functions that no route leads to.
 const WITHOUT_ROUTE: [&str; 3] = ["authorizer", "cleaner", "refresher"];
 
-fn workspace() -> PathBuf {
+pub(super) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-fn the_template() -> Template {
+pub(super) fn the_template() -> Template {
     let text = std::fs::read_to_string(workspace().join("infra/template.yaml")).unwrap();
     template::read(&text, &BTreeMap::new()).unwrap()
 }
