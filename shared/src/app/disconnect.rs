@@ -4,12 +4,7 @@ use serde::Serialize;
 
 use super::Bifrost;
 use crate::{
-    model::{
-        GrantId, Name, OrganizationId, Problem, Timestamp,
-        access::{Caller, Operation},
-        connection::Connection,
-        grant::Grant,
-    },
+    model::{GrantId, Name, Problem, Timestamp, access::GrantPlace, connection::Connection, grant::Grant},
     store::ItemKey,
 };
 
@@ -28,23 +23,14 @@ pub struct Disconnected {
 }
 
 impl Bifrost {
-    /// Forgets the scope's own grant on its connection, or with `organization` that organization's own grant on a
-    /// global one.
-    pub async fn disconnect(
-        &self,
-        caller: &Caller,
-        scope: Option<&str>,
-        name: &Name,
-        organization: Option<OrganizationId>,
-    ) -> Result<Disconnected, Problem> {
-        let (owner, grant_scope) =
-            caller.permitted_grant(Operation::ConnectionsDisconnect, scope, organization)?;
-        let connection = self.store.connection(owner, &name.folded()).await?;
+    /// Forgets the grant in that place.
+    pub async fn disconnect(&self, place: GrantPlace, name: &Name) -> Result<Disconnected, Problem> {
+        let connection = self.store.connection(place.owner, &name.folded()).await?;
         let connection = connection.ok_or_else(|| Problem::not_found("connection", name))?;
-        let key = ItemKey::grant(grant_scope, owner, &connection.name.folded());
+        let key = ItemKey::grant(place.scope, place.owner, &connection.name.folded());
         let grant = self.forget_grant(&connection, &key).await?;
-        let revoked = self.revoke_grant(&connection, grant_scope, &key, &grant).await;
-        tracing::info!(connection = %connection.id, scope = %grant_scope, ?revoked, "disconnected");
+        let revoked = self.revoke_grant(&connection, place.scope, &key, &grant).await;
+        tracing::info!(connection = %connection.id, scope = %place.scope, ?revoked, "disconnected");
         Ok(Disconnected {
             connection_name: connection.name,
             grant_id: grant.id,

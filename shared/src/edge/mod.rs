@@ -36,9 +36,14 @@ where
         let request = Request::from_event(event, &bifrost.environment);
         let route = request.route().to_owned();
         let request_id = request.request_id().to_owned();
-        let answer = handle(bifrost, request);
+        // Here, so that no handler can forget it: whoever is asked, the key must be good now and there.
+        let answer = request.check_key().map(|()| handle(bifrost, request));
         async move {
-            let response = match answer.await {
+            let answer = match answer {
+                Ok(answer) => answer.await,
+                Err(problem) => Err(problem),
+            };
+            let response = match answer {
                 Ok(response) => response,
                 Err(problem) => {
                     log::problem(&problem, &route, &request_id);

@@ -14,7 +14,7 @@ use crate::{
     model::{
         ApiKeyId, Code, Id, Name, OrganizationId, Problem, Scope, Timestamp,
         access::{
-            Caller, Operation,
+            Caller, GrantPlace, Operation,
             matrix::{Row, ScopeFrom},
         },
     },
@@ -73,16 +73,20 @@ impl Request {
         }
     }
 
-    /// Who is asking, if the key may be used now and from there.
-    pub fn caller(&self) -> Result<&Caller, Problem> {
-        let missing = || Problem::internal("the authorizer's context is missing or incomplete");
-        let caller = self.caller.as_ref().ok_or_else(missing)?;
-        caller::check(caller, self.source, Timestamp::now())?;
-        Ok(caller)
+    /// Whether the key, if the route wants one, may be used now and from there.
+    pub(super) fn check_key(&self) -> Result<(), Problem> {
+        let check = |caller| caller::check(caller, self.source, Timestamp::now());
+        self.caller.as_ref().map_or(Ok(()), check)
     }
 
-    /// Who is asking, and for which scope, if both are permitted. The first thing that a handler does, unless only the
-    /// body tells the scope.
+    /// Who is asking. What the caller may do is for [`Request::permitted`] to say, or where only the body tells the
+    /// scope, for what reads it.
+    pub fn caller(&self) -> Result<&Caller, Problem> {
+        let missing = || Problem::internal("the authorizer's context is missing or incomplete");
+        self.caller.as_ref().ok_or_else(missing)
+    }
+
+    /// Who is asking, and for which scope, if the caller is permitted to.
     pub fn permitted(&self, operation: Operation) -> Result<(&Caller, Scope), Problem> {
         let caller = self.caller()?;
         let scope = match Row::of(operation).scope_from {
@@ -91,11 +95,21 @@ impl Request {
             // Who may not revoke its own organization's keys need not be told which others there are.
             ScopeFrom::Nothing | ScopeFrom::Key => caller.home,
             ScopeFrom::NoCaller | ScopeFrom::Grant | ScopeFrom::NewKey => {
-                return Err(Problem::internal("the address of the request does not tell its scope"));
+                return Err(Problem::internal("the address of such a request does not tell its scope"));
             }
         };
         caller.permitted(operation, scope)?;
         Ok((caller, scope))
+    }
+
+    /// The same for a request about a grant: `organization` asks for that organization's own on a global connection.
+    pub fn permitted_grant(
+        &self,
+        operation: Operation,
+        organization: Option<OrganizationId>,
+    ) -> Result<(&Caller, GrantPlace), Problem> {
+        let caller = self.caller()?;
+        Ok((caller, caller.permitted_grant(operation, self.query("scope"), organization)?))
     }
 
     /// A part of the path, decoded by the gateway.

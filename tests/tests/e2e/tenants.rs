@@ -117,6 +117,9 @@ async fn a_connection_for_mapped_organizations_is_not_there_for_others() {
     for query in ["", with_integration.as_str()] {
         asked(&unmapped, query).await.problem(404, "not-found");
         asked(&mapped, query).await.expect(200);
+        let refresh = format!("/connections/{name}/refresh?{query}");
+        unmapped.post(&refresh, json!({"generation": 1})).await.problem(404, "not-found");
+        mapped.post(&refresh, json!({"generation": 1})).await.expect(200);
     }
     let authorize = async |caller: &Api, organization: &Organization| {
         let path = format!("/connections/{name}/authorize");
@@ -132,6 +135,28 @@ async fn a_connection_for_mapped_organizations_is_not_there_for_others() {
     app.token(&connection).await.expect(200);
     app.root().delete(&acme.mapping(&name)).await.expect(204);
     asked(&mapped, "").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_from_now_on_for_mapped_organizations_is_gone_for_others() {
+    let app = TestApp::shared().await;
+    let provider = TestProvider::start().await;
+    let acme = app.organization("Acme").await;
+    let connection = app.connected(&provider).await;
+    let workflow = app.key(Role::Workflow, &acme).await;
+    let token = format!("/connections/{}/token", connection.name);
+    workflow.get(&token).await.expect(200);
+    let change = async |available_to: &str| {
+        let patch = json!({"available_to": available_to});
+        app.root().patch(&connection.path(""), patch).await.expect(200);
+    };
+    change("mapped").await;
+    workflow.get(&token).await.problem(404, "not-found");
+    // For a provider's caller too, who asks on the organization's behalf.
+    let on_its_behalf = format!("{token}?scope={}", acme.id);
+    app.root().get(&on_its_behalf).await.problem(404, "not-found");
+    change("all").await;
+    workflow.get(&token).await.expect(200);
 }
 
 #[tokio::test]

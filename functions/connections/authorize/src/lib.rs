@@ -1,18 +1,19 @@
-//! `POST /connections/{name}/authorize`: a link for signing in. Who may connect for that scope.
+//! `POST /connections/{name}/authorize`: a link for signing in.
 
 use std::sync::Arc;
 
 use bifrost::{
     app::Bifrost,
     edge::{Request, Response, answer},
-    model::Problem,
+    model::{Problem, access::Operation, input::Input},
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
-    let caller = request.caller()?;
+    let mut input = Input::new(request.json()?);
+    let organization = input.decisive("organization_id")?;
+    let (caller, place) = request.permitted_grant(Operation::ConnectionsAuthorize, organization)?;
     let (name, integration) = (request.name("connection")?, request.integration()?);
-    let (scope, body) = (request.query("scope"), request.json()?);
     let link =
-        bifrost.authorize(caller, scope, &name, integration.as_ref(), body, request.public_url()).await?;
+        bifrost.authorize(caller, place, &name, integration.as_ref(), input, request.public_url()).await?;
     answer::created(&link)
 }

@@ -1,4 +1,4 @@
-//! `POST /connections`: makes a connection in a scope. Who may edit there.
+//! `POST /connections`: makes a connection in a scope.
 
 use std::sync::Arc;
 

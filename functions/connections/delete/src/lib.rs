@@ -1,4 +1,4 @@
-//! `DELETE /connections/{name}`: deletes one of a scope's connections and its grants. Who may edit there.
+//! `DELETE /connections/{name}`: deletes one of a scope's connections and its grants.
 
 use std::sync::Arc;
 

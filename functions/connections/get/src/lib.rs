@@ -1,4 +1,4 @@
-//! `GET /connections/{name}`: shows one of a scope's connections. Who may edit there.
+//! `GET /connections/{name}`: shows one of a scope's connections.
 
 use std::sync::Arc;
 

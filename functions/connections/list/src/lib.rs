@@ -1,4 +1,4 @@
-//! `GET /connections`: lists a scope's connections. Who may edit there.
+//! `GET /connections`: lists a scope's connections.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /connections/{name}/token`: a connection's access token, fresh. Whoever may use it.
+//! `GET /connections/{name}/token`: a connection's access token, fresh.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! `PATCH /connections/{name}`: changes one of a scope's connections by merge patch. Who may edit there.
+//! `PATCH /connections/{name}`: changes one of a scope's connections by merge patch.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `POST /integrations`: makes an integration. Admins only.
+//! `POST /integrations`: makes an integration.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `DELETE /integrations/{name}`: deletes an integration and its mappings. Admins only.
+//! `DELETE /integrations/{name}`: deletes an integration and its mappings.
 
 use std::sync::Arc;
 

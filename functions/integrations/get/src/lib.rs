@@ -1,4 +1,4 @@
-//! `GET /integrations/{name}`: shows an integration. Any caller.
+//! `GET /integrations/{name}`: shows an integration.
 
 use std::sync::Arc;
 

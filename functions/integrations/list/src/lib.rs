@@ -1,4 +1,4 @@
-//! `GET /integrations`: lists integrations. Any caller.
+//! `GET /integrations`: lists integrations.
 
 use std::sync::Arc;
 

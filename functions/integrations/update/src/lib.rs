@@ -1,4 +1,4 @@
-//! `PATCH /integrations/{name}`: changes an integration by merge patch. Admins only.
+//! `PATCH /integrations/{name}`: changes an integration by merge patch.
 
 use std::sync::Arc;
 

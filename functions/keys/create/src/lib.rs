@@ -1,4 +1,4 @@
-//! `POST /keys`: makes an API key, shown this once. Admins; a user for role workflow in its own organization.
+//! `POST /keys`: makes an API key, shown this once.
 
 use std::sync::Arc;
 

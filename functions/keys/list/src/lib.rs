@@ -1,4 +1,4 @@
-//! `GET /keys`: lists a scope's keys. Admins; a user those for role workflow in its own organization.
+//! `GET /keys`: lists a scope's keys.
 
 use std::sync::Arc;
 

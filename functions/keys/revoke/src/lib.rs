@@ -1,4 +1,4 @@
-//! `DELETE /keys/{id}`: revokes a key and those it made. Admins; a user those for role workflow in its own organization.
+//! `DELETE /keys/{id}`: revokes a key and those it made.
 
 use std::sync::Arc;
 

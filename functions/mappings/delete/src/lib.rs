@@ -1,4 +1,4 @@
-//! `DELETE /integrations/{name}/mappings/{organization_id}`: deletes a mapping. Provider callers only.
+//! `DELETE /integrations/{name}/mappings/{organization_id}`: deletes a mapping.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /integrations/{name}/mappings/{organization_id}`: shows an organization's mapping, within the scope rules.
+//! `GET /integrations/{name}/mappings/{organization_id}`: shows an organization's mapping.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `POST /integrations/{name}/mappings/import`: writes 1 to 500 mappings, each on its own. Admins only.
+//! `POST /integrations/{name}/mappings/import`: writes 1 to 500 mappings, each on its own.
 
 use std::sync::Arc;
 

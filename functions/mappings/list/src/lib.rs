@@ -1,4 +1,4 @@
-//! `GET /integrations/{name}/mappings`: lists mappings. Provider callers see all, others their own.
+//! `GET /integrations/{name}/mappings`: lists mappings.
 
 use std::sync::Arc;
 

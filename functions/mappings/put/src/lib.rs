@@ -1,4 +1,4 @@
-//! `PUT /integrations/{name}/mappings/{organization_id}`: writes a mapping: 201 if it is new. Provider callers; a managed user its config.
+//! `PUT /integrations/{name}/mappings/{organization_id}`: writes a mapping: 201 if it is new.
 
 use std::sync::Arc;
 

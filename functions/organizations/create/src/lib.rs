@@ -1,4 +1,4 @@
-//! `POST /organizations`: makes an organization. Admins only.
+//! `POST /organizations`: makes an organization.
 
 use std::sync::Arc;
 

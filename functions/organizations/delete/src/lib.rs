@@ -1,4 +1,4 @@
-//! `DELETE /organizations/{id}`: deletes an organization and all that is its own. Admins only.
+//! `DELETE /organizations/{id}`: deletes an organization and all that is its own.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /organizations`: lists organizations. Admins only.
+//! `GET /organizations`: lists organizations.
 
 use std::sync::Arc;
 

@@ -10,7 +10,6 @@ mod finish;
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::{
     Bifrost,
@@ -18,8 +17,8 @@ use super::{
 };
 use crate::{
     model::{
-        Code, Exposed, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
-        access::{Caller, Operation},
+        Code, Exposed, Name, Problem, Scope, Secret, Timestamp,
+        access::{Caller, GrantPlace},
         connection::{Connection, Flow},
         failure::Failure,
         input::Input,
@@ -74,21 +73,16 @@ pub struct Departure {
 }
 
 impl Bifrost {
-    /// A link for connecting the scope's own grant, or with `organization_id` that organization's own grant on a global
-    /// connection.
+    /// A link for connecting the grant in that place. `input` is the body, whose `organization_id` has told the place.
     pub async fn authorize(
         &self,
         caller: &Caller,
-        scope: Option<&str>,
+        place: GrantPlace,
         name: &Name,
         integration: Option<&Name>,
-        body: Map<String, Value>,
+        mut input: Input,
         public_url: &str,
     ) -> Result<ConnectLink, Problem> {
-        let mut input = Input::new(body);
-        let organization: Option<OrganizationId> = input.decisive("organization_id")?;
-        let (owner, grant_scope) =
-            caller.permitted_grant(Operation::ConnectionsAuthorize, scope, organization)?;
         let return_to: Option<String> = input.optional("return_to");
         let valid_for = input.optional("valid_for").unwrap_or(DEFAULT_VALIDITY);
         if !(1..=LONGEST_VALIDITY).contains(&valid_for) {
@@ -105,6 +99,7 @@ impl Bifrost {
             url
         });
         input.finish()?;
+        let GrantPlace { owner, scope: grant_scope } = place;
         if let Some(id) = grant_scope.organization()
             && self.store.organization(id).await?.is_none()
         {

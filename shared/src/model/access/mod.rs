@@ -55,6 +55,13 @@ pub struct Caller {
     pub allowed_cidrs: Vec<IpNet>,
 }
 
+/// Whose connection, and whose grant on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantPlace {
+    pub owner: Scope,
+    pub scope: Scope,
+}
+
 impl Caller {
     /// The scope that a request names, or the caller's own. Whether it may be named is for [`Caller::permitted`] to say.
     pub fn scope(&self, named: Option<&str>) -> Result<Scope, Problem> {
@@ -87,23 +94,22 @@ impl Caller {
         self.outcome(operation, scope) == Outcome::Allowed
     }
 
-    /// Whose connection, and whose grant on it, a request is about that may ask for an organization's own grant on a
-    /// global connection.
+    /// Where the grant is that a request is about, which may ask for an organization's own on a global connection.
     pub fn permitted_grant(
         &self,
         operation: Operation,
         named: Option<&str>,
         organization: Option<OrganizationId>,
-    ) -> Result<(Scope, Scope), Problem> {
+    ) -> Result<GrantPlace, Problem> {
         let named = self.scope(named)?;
-        let (owner, scope) = match organization {
-            None => (named, named),
-            Some(id) => (Scope::Global, Scope::Organization(id)),
+        let place = match organization {
+            None => GrantPlace { owner: named, scope: named },
+            Some(id) => GrantPlace { owner: Scope::Global, scope: Scope::Organization(id) },
         };
         // A scope of others is refused even where it makes no difference.
-        let judged = if self.outcome(operation, named) == Outcome::ScopeForbidden { named } else { scope };
-        self.permitted(operation, judged)?;
-        Ok((owner, scope))
+        let foreign = self.outcome(operation, named) == Outcome::ScopeForbidden;
+        self.permitted(operation, if foreign { named } else { place.scope })?;
+        Ok(place)
     }
 }
 
@@ -213,7 +219,10 @@ mod tests {
             let asked = user.permitted_grant(Operation::ConnectionsAuthorize, named, organization);
             asked.map_err(|problem| problem.code)
         };
-        assert_eq!(asked(None, Some(own)), Ok((Scope::Global, Scope::Organization(own))));
+        assert_eq!(
+            asked(None, Some(own)),
+            Ok(GrantPlace { owner: Scope::Global, scope: Scope::Organization(own) })
+        );
         assert_eq!(asked(None, Some(OrganizationId::new())), Err(Code::ScopeForbidden));
         assert_eq!(asked(Some("global"), Some(own)), Err(Code::ScopeForbidden));
     }

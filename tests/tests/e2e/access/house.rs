@@ -5,6 +5,7 @@ use bifrost::model::access::Operation;
 use bifrost_tests::{Answer, Api, Connection, Organization, Role, TestApp, TestProvider, with};
 use reqwest::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 pub(super) const GLOBAL: &str = "global";
 
@@ -29,10 +30,13 @@ pub(super) enum Said {
     Grant,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Request {
     method: Method,
     path: String,
+    /// The name or id in the path, if it has one.
+    thing: Option<String>,
+    scope: String,
     body: Option<Value>,
     /// The status of success.
     pub(super) success: u16,
@@ -42,6 +46,29 @@ impl Request {
     pub(super) async fn by(&self, caller: &Api) -> Answer {
         let body = self.body.as_ref().map(Value::to_string);
         caller.send(self.method.clone(), &self.path, body).await
+    }
+
+    /// The same about something that there is not; of another organization, about one that there is not.
+    pub(super) fn about_nothing(&self, other: bool) -> Self {
+        let nothing = Uuid::new_v4().to_string();
+        let mut request = self.clone();
+        if let Some(thing) = request.thing.replace(nothing.clone()) {
+            request.path = request.path.replace(&thing, &nothing);
+        }
+        if other {
+            let scope = std::mem::replace(&mut request.scope, Uuid::new_v4().to_string());
+            request.path = request.path.replace(&scope, &request.scope);
+            let body = request.body.map(|body| body.to_string().replace(&scope, &request.scope));
+            request.body = body.map(|body| body.parse().unwrap());
+        }
+        request
+    }
+
+    /// What an answer says, but for what is different in every request.
+    pub(super) fn gist(&self, answer: &Answer) -> String {
+        let text = answer.text.replace(answer.body["request_id"].as_str().unwrap_or("\n"), "");
+        let text = text.replace(self.thing.as_deref().unwrap_or("\n"), "<thing>");
+        format!("{} {}", answer.status, text.replace(&self.scope, "<scope>"))
     }
 }
 
@@ -67,6 +94,12 @@ impl House {
             house.app.create_connection(&organization.id, house.client_credentials(&house.name)).await;
         }
         house
+    }
+
+    pub(super) fn scopes(&self) -> Vec<String> {
+        let organizations =
+            self.providers.iter().chain(&self.managed).map(|organization| organization.id.clone());
+        [GLOBAL.to_owned()].into_iter().chain(organizations).collect()
     }
 
     /// A key of the platform.
@@ -151,7 +184,9 @@ impl House {
         let query = if takes_scope { query } else { String::new() };
         let path = operation.path().replace("{organization_id}", scope);
         let path = path.replace("{name}", &thing).replace("{id}", &thing);
-        Request { method: operation.method().parse().unwrap(), path: path + &query, body, success }
+        let thing = Some(thing).filter(|thing| !thing.is_empty());
+        let (method, scope) = (operation.method().parse().unwrap(), scope.to_owned());
+        Request { method, path: path + &query, thing, scope, body, success }
     }
 
     /// A request whose scope is none.

@@ -74,6 +74,14 @@ async fn callers(house: &House) -> Vec<Caller> {
 }
 
 impl Caller {
+    fn relation(&self, scope: &str) -> Relation {
+        match scope {
+            own if own == self.home => Relation::Own,
+            GLOBAL => Relation::Global,
+            _ => Relation::Other,
+        }
+    }
+
     /// The scopes that have this relation to the caller: of organizations a provider's and a managed one.
     fn scopes(&self, house: &House, relation: Relation) -> Vec<String> {
         let others = |organizations: &[bifrost_tests::Organization]| {
@@ -188,6 +196,45 @@ async fn what_the_table_says_is_what_real_requests_are_answered() {
         .map(|one| format!("{} expected, {} found: {}", one.expected, one.found, one.text))
         .collect();
     assert!(differing.is_empty(), "{} answers differ:\n{}", differing.len(), differing.join("\n"));
+}
+
+/// Asks those who are refused about something in each scope, and about what there is not; returns what differs.
+async fn check_silence(house: Arc<House>, callers: Arc<Vec<Caller>>, operation: Operation) -> Vec<String> {
+    let mut differing = Vec::new();
+    for scope in house.scopes() {
+        // Nobody who is refused takes it away.
+        let mut something = None;
+        for caller in callers.iter() {
+            let (kind, role) = COLUMNS[caller.column];
+            let relation = caller.relation(&scope);
+            let outcome = Row::of(operation).outcome(kind, role, relation);
+            if [Outcome::Allowed, Outcome::NoSuchCase].contains(&outcome) {
+                continue;
+            }
+            if something.is_none() {
+                something = Some(house.request(operation, &scope, Said::Named).await);
+            }
+            let something = something.as_ref().unwrap();
+            let nothing = something.about_nothing(relation == Relation::Other);
+            let refused = something.gist(&something.by(&caller.api).await);
+            let of_nothing = nothing.gist(&nothing.by(&caller.api).await);
+            if of_nothing != refused {
+                differing.push(format!("{something}: {refused}, but of nothing {of_nothing}"));
+            }
+        }
+    }
+    differing
+}
+
+#[tokio::test]
+async fn a_refusal_is_the_same_whether_there_is_what_was_asked_for_or_not() {
+    let house = Arc::new(House::new().await);
+    let callers = Arc::new(callers(&house).await);
+    let checks = Operation::ALL
+        .iter()
+        .map(|operation| check_silence(Arc::clone(&house), Arc::clone(&callers), *operation));
+    let differing = all_at_once(checks).await.concat();
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
 }
 
 #[tokio::test]
