@@ -7,7 +7,7 @@ use super::{Bifrost, page::PageRequest};
 use crate::{
     model::{
         ApiKeyId, Exposed, OrganizationId, Problem, Scope, Timestamp,
-        access::{Caller, Operation, Role, SecretReach},
+        access::{Caller, Operation, Role, SecretReach, matrix::Kind},
         api_key::{ApiKey, KeyHash, NewApiKey, check_role, key_text},
     },
     oauth,
@@ -46,7 +46,7 @@ impl Bifrost {
                 organization.ok_or_else(|| Problem::not_found("organization", id))?.is_provider
             }
         };
-        check_role(new.role, is_provider)?;
+        check_role(new.role, Kind::of(new.home, is_provider))?;
         let (id, secret) = (ApiKeyId::new(), oauth::random_secret());
         let ancestors = self.lineage(maker).await?;
         let key = new.limited_by(maker, ancestors, KeyHash::of(&secret), id, now)?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ApiKeyId, Problem, Scope, Secret, Timestamp,
-    access::{Caller, Operation, Role, SecretReach},
+    access::{Caller, Operation, Role, SecretReach, matrix::Kind},
     input::{Field, Input},
     secret::sha256_hex,
 };
@@ -218,12 +218,12 @@ pub fn root_caller() -> Caller {
     }
 }
 
-/// `admin` is for provider callers only.
-pub fn check_role(role: Role, is_provider: bool) -> Result<(), Problem> {
-    if role == Role::Admin && !is_provider {
-        return Err(Problem::invalid("role", "admin is for the platform and provider organizations"));
+/// Whether there can be a key of this role there.
+pub fn check_role(role: Role, kind: Kind) -> Result<(), Problem> {
+    if kind.has(role) {
+        return Ok(());
     }
-    Ok(())
+    Err(Problem::invalid("role", format!("can't be {role} for a key of a managed organization")))
 }
 
 impl Field for Role {

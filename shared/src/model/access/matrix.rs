@@ -11,7 +11,7 @@ pub enum Kind {
     Platform,
     /// A provider organization.
     Provider,
-    /// Any other organization. Has no admins.
+    /// Any other organization.
     Managed,
 }
 
@@ -178,15 +178,22 @@ impl Row {
     }
 }
 
-impl Caller {
-    pub fn kind(&self) -> Kind {
-        match (self.home, self.is_provider) {
-            (Scope::Global, _) => Kind::Platform,
-            (Scope::Organization(_), true) => Kind::Provider,
-            (Scope::Organization(_), false) => Kind::Managed,
+impl Kind {
+    pub fn of(home: Scope, is_provider: bool) -> Self {
+        match (home, is_provider) {
+            (Scope::Global, _) => Self::Platform,
+            (Scope::Organization(_), true) => Self::Provider,
+            (Scope::Organization(_), false) => Self::Managed,
         }
     }
 
+    /// Whether there are callers with this role.
+    pub fn has(self, role: Role) -> bool {
+        COLUMNS.contains(&(self, role))
+    }
+}
+
+impl Caller {
     fn relation(&self, scope: Scope) -> Relation {
         match scope {
             own if own == self.home => Relation::Own,
@@ -197,7 +204,8 @@ impl Caller {
 
     /// What the table says to this caller.
     pub(super) fn outcome(&self, operation: Operation, scope: Scope) -> Outcome {
-        Row::of(operation).outcome(self.kind(), self.role, self.relation(scope))
+        let kind = Kind::of(self.home, self.is_provider);
+        Row::of(operation).outcome(kind, self.role, self.relation(scope))
     }
 }
 

@@ -19,7 +19,7 @@ pub use operation::Operation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Everything, in any scope. For provider callers only.
+    /// Everything, in any scope.
     Admin,
     /// A person: looks after its own organization's connections.
     User,
