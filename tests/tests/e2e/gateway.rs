@@ -1,6 +1,6 @@
 //! What the gateway answers by itself, in AWS's own shape.
 
-use bifrost_tests::{Role, TestApp};
+use bifrost_tests::{Role, TestApp, http};
 use reqwest::Method;
 use serde_json::json;
 
@@ -37,6 +37,19 @@ async fn a_route_that_is_not_there_is_not_found_for_anyone() {
     app.anonymous().get("/nothing").await.gateway(404, "Not Found");
     app.root().get("/integrations/").await.gateway(404, "Not Found");
     app.root().send(Method::PUT, "/integrations", None).await.gateway(404, "Not Found");
+}
+
+#[tokio::test]
+async fn a_request_without_one_good_host_or_with_too_large_a_head_gets_no_further() {
+    let app = TestApp::shared().await;
+    let ask = |name: &'static str, value: String| {
+        let url = format!("{}/integrations", app.url());
+        let request = http().get(url).header("authorization", format!("Bearer {}", app.root().key()));
+        async move { request.header(name, value).send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(ask("host", "two:hosts:1".to_owned()).await, 400);
+    assert_eq!(ask("x-large", "a".repeat(9_000)).await, 200);
+    assert_eq!(ask("x-large", "a".repeat(10_241)).await, 431);
 }
 
 #[tokio::test]

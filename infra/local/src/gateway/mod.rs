@@ -1,6 +1,6 @@
 //! API Gateway's HTTP API on one address: routes, authorizer, events in, answers out.
 //!
-//! What the gateway says by itself (401, 403, 404, 413, 500, 503) has AWS's words and shape. What functions say
+//! What the gateway says by itself (400, 401, 403, 404, 413, 431, 500, 503) has AWS's words and shape. What functions say
 //! passes through.
 
 mod answer;
@@ -15,7 +15,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -31,6 +33,9 @@ use route::{Match, Routes};
 
 /// What an HTTP API takes as a request at most.
 const LARGEST_REQUEST: usize = 10 * 1024 * 1024;
+
+/// What it takes as request line and header values together.
+const LARGEST_HEAD: usize = 10_240;
 
 pub(crate) struct Gateway {
     routes: Routes,
@@ -57,6 +62,9 @@ impl Gateway {
 
     async fn answer(&self, request: Request, peer: SocketAddr, id: &str) -> Response<Body> {
         let (parts, body) = request.into_parts();
+        if let Some(refusal) = refusal_of(&parts) {
+            return refusal;
+        }
         let Some(found) = self.routes.find(&parts.method, parts.uri.path()) else {
             return plain(StatusCode::NOT_FOUND, "Not Found");
         };
@@ -133,6 +141,20 @@ impl Gateway {
             "{key}: no answer within {seconds} s, the caller got 503; the function goes on"
         ));
     }
+}
+
+/// What never gets as far as a route.
+fn refusal_of(parts: &Parts) -> Option<Response<Body>> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    // RFC 9112 section 3.2: one host, and a valid one.
+    if host.is_none() || hosts.next().is_some() {
+        return Some(plain(StatusCode::BAD_REQUEST, "Bad Request"));
+    }
+    let line = parts.method.as_str().len() + parts.uri.to_string().len();
+    let head = line + parts.headers.values().map(HeaderValue::len).sum::<usize>();
+    let too_large = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    (head > LARGEST_HEAD).then(|| plain(too_large, "Request Header Fields Too Large"))
 }
 
 async fn serve(
