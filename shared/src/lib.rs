@@ -4,11 +4,13 @@
 //! [`store`] (the DynamoDB tables) ← [`app`] (use cases) ← [`edge`] (Lambda in and out) ← the function crates.
 //! [`aws`] and [`environment`] are the wiring that all of them share.
 
+#[macro_use]
+pub mod model;
+
 pub mod app;
 pub mod aws;
 pub mod edge;
 pub mod environment;
-pub mod model;
 pub mod oauth;
 pub mod store;
 pub mod tls;

@@ -16,6 +16,7 @@ use crate::{
 
 /// A key as answers show it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ApiKeyView {
     pub id: ApiKeyId,
     pub name: String,

@@ -10,7 +10,9 @@ use crate::{
     model::{
         ConnectionId, Name, Problem, Scope, Timestamp,
         access::Caller,
-        connection::{AvailableTo, Callback, ClientAuth, Connection, Flow, LastError, NewConnection},
+        connection::{
+            AvailableTo, Callback, ClientAuth, Connection, ConnectionStatus, Flow, LastError, NewConnection,
+        },
         grant::{Grant, GrantStatus},
         url_template::UrlTemplate,
     },
@@ -19,6 +21,7 @@ use crate::{
 
 /// A connection as answers show it: never its secret.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ConnectionView {
     pub id: ConnectionId,
     pub name: Name,
@@ -44,7 +47,7 @@ pub struct ConnectionView {
     /// The exact text to paste at the provider; null for a flow without a redirect.
     pub redirect_uri: Option<String>,
     pub available_to: AvailableTo,
-    pub status: &'static str,
+    pub status: ConnectionStatus,
     pub status_message: Option<String>,
     pub last_error: Option<LastError>,
     pub expires_at: Option<Timestamp>,
@@ -62,6 +65,7 @@ pub struct ConnectionView {
 
 /// How a connection's grants are doing, its own and the organizations'. A moment behind.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct GrantCounts {
     pub active: u32,
     pub failing: u32,

@@ -4,7 +4,12 @@ use serde::Serialize;
 
 use super::Bifrost;
 use crate::{
-    model::{GrantId, Name, Problem, Timestamp, access::GrantPlace, connection::Connection, grant::Grant},
+    model::{
+        GrantId, Name, Problem, Timestamp,
+        access::GrantPlace,
+        connection::{Connection, ConnectionStatus},
+        grant::Grant,
+    },
     store::ItemKey,
 };
 
@@ -13,11 +18,12 @@ const ATTEMPTS: usize = 10;
 
 /// What became of a grant.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Disconnected {
     pub connection_name: Name,
     pub grant_id: GrantId,
     /// Always `not_connected`: a provider that refuses does not keep the grant here.
-    pub status: &'static str,
+    pub status: ConnectionStatus,
     /// Whether the provider revoked the token; null if it has no revocation endpoint.
     pub revoked: Option<bool>,
 }
@@ -34,7 +40,7 @@ impl Bifrost {
         Ok(Disconnected {
             connection_name: connection.name,
             grant_id: grant.id,
-            status: "not_connected",
+            status: ConnectionStatus::NotConnected,
             revoked,
         })
     }

@@ -6,7 +6,10 @@ use serde_json::{Map, Value};
 use super::{Bifrost, Deadline, mappings::Put};
 use crate::{
     model::{
-        Code, Name, OrganizationId, Problem, Scope, Timestamp, access::Caller, connection::Flow, input::Input,
+        Code, Name, OrganizationId, Problem, Scope, Timestamp,
+        access::Caller,
+        connection::Flow,
+        input::{Field, Input},
     },
     store::ItemKey,
 };
@@ -18,6 +21,7 @@ const ATTEMPTS: usize = 10;
 
 /// What became of an import, row by row in the order they came.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Imported {
     pub created: usize,
     pub updated: usize,
@@ -26,14 +30,58 @@ pub struct Imported {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ImportedRow {
     pub organization_id: Option<OrganizationId>,
-    /// `created`, `updated` or `error`.
-    pub result: &'static str,
+    pub result: RowResult,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<&'static str>,
+    pub code: Option<Code>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(rename_all = "snake_case")]
+pub enum RowResult {
+    Created,
+    Updated,
+    Error,
+}
+
+/// What an import asks for: rows that are mappings with an `organization_id`.
+#[derive(Debug)]
+pub struct ImportRequest {
+    pub rows: Vec<Map<String, Value>>,
+}
+
+impl ImportRequest {
+    pub fn from_input(body: Map<String, Value>) -> Result<Self, Problem> {
+        let mut input = Input::new(body);
+        let Rows(rows) = input.required("mappings").unwrap_or_default();
+        input.finish()?;
+        Ok(Self { rows })
+    }
+}
+
+#[derive(Default)]
+struct Rows(Vec<Map<String, Value>>);
+
+// What is wrong with a row is said in its place in the answer.
+described!(Rows: {
+    "type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": MAX_ROWS,
+});
+
+impl Field for Rows {
+    const EXPECTED: &'static str = "a list of objects";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let rows = Vec::<Map<String, Value>>::from_json(value)?;
+        if rows.is_empty() || rows.len() > MAX_ROWS {
+            return Err(format!("must hold 1 to {MAX_ROWS} rows"));
+        }
+        Ok(Self(rows))
+    }
 }
 
 impl Bifrost {
@@ -67,21 +115,16 @@ impl Bifrost {
         body: Map<String, Value>,
         deadline: Deadline,
     ) -> Result<Imported, Problem> {
-        let mut input = Input::new(body);
-        let rows: Vec<Map<String, Value>> = input.required("mappings").unwrap_or_default();
-        if rows.is_empty() || rows.len() > MAX_ROWS {
-            input.wrong("mappings", format!("must hold 1 to {MAX_ROWS} rows"));
-        }
-        input.finish()?;
+        let ImportRequest { rows } = ImportRequest::from_input(body)?;
         self.integration(name).await?;
         let mut imported =
             Imported { created: 0, updated: 0, failed: 0, rows: Vec::with_capacity(rows.len()) };
         for row in rows {
             let row = self.import_row(caller, name, row, deadline).await;
             match row.result {
-                "created" => imported.created += 1,
-                "updated" => imported.updated += 1,
-                _ => imported.failed += 1,
+                RowResult::Created => imported.created += 1,
+                RowResult::Updated => imported.updated += 1,
+                RowResult::Error => imported.failed += 1,
             }
             imported.rows.push(row);
         }
@@ -105,11 +148,11 @@ impl Bifrost {
                 Some(id) => self.put_mapping(caller, name, id, row, None).await,
             };
         let (result, problem) = match written {
-            Ok(Put::Created(_)) => ("created", None),
-            Ok(Put::Replaced(_)) => ("updated", None),
-            Err(problem) => ("error", Some(problem)),
+            Ok(Put::Created(_)) => (RowResult::Created, None),
+            Ok(Put::Replaced(_)) => (RowResult::Updated, None),
+            Err(problem) => (RowResult::Error, Some(problem)),
         };
-        let code = problem.as_ref().map(|problem| problem.code.as_str());
+        let code = problem.as_ref().map(|problem| problem.code);
         ImportedRow {
             organization_id: organization,
             result,

@@ -15,6 +15,7 @@ use crate::{
 
 /// An integration as answers show it: secret defaults as the mark that they are set.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct IntegrationView {
     pub id: IntegrationId,
     pub name: Name,

@@ -16,6 +16,7 @@ use crate::{
         access::Caller,
         config::StoredConfig,
         connection::Connection,
+        input::EntityId,
         integration::Integration,
         mapping::{Mapping, NewMapping},
     },
@@ -24,6 +25,7 @@ use crate::{
 
 /// A mapping as answers show it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct MappingView {
     pub id: MappingId,
     pub integration_id: IntegrationId,
@@ -136,7 +138,7 @@ impl Bifrost {
         &self,
         caller: &Caller,
         name: &Name,
-        entity_id: Option<&str>,
+        entity_id: Option<&EntityId>,
         request: PageRequest<'_>,
     ) -> Result<Page<MappingView>, Problem> {
         let (integration, connection) = self.integration_for_listing(name).await?;
@@ -150,13 +152,16 @@ impl Bifrost {
                     view(&integration, mapping, grant)
                 }));
             }
-            (true, Some(entity_id)) => self.store.organization_of_entity(integration.id, entity_id).await?,
+            (true, Some(entity_id)) => {
+                self.store.organization_of_entity(integration.id, entity_id.as_str()).await?
+            }
             (false, _) => caller.home.organization(),
         };
         let shown = match only {
             Some(organization) => self.found_mapping(name, organization).await?,
             None => None,
         };
+        let entity_id = entity_id.map(EntityId::as_str);
         let wanted = |shown: &MappingView| entity_id.is_none_or(|id| shown.entity_id.as_deref() == Some(id));
         Ok(Page::single(Listing::mappings(integration.id), shown.filter(wanted)))
     }

@@ -13,7 +13,7 @@ use crate::{
         Exposed, GrantId, IntegrationId, Name, Problem, Scope, Timestamp,
         access::Caller,
         config::StoredConfig,
-        connection::{Connection, LastError},
+        connection::{Connection, ConnectionStatus, LastError},
         grant::{Grant, Want},
     },
     store::ItemKey,
@@ -21,6 +21,7 @@ use crate::{
 
 /// The answer to a workflow.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Resolved {
     pub integration_id: IntegrationId,
     pub entity_id: Option<String>,
@@ -35,6 +36,7 @@ pub struct Resolved {
 
 /// What is needed to call the API in the organization's name.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ResolvedOauth {
     pub connection_name: Name,
     pub grant_id: Option<GrantId>,
@@ -51,13 +53,14 @@ pub struct ResolvedOauth {
     pub refresh_token: Option<Exposed>,
     pub expires_at: Option<Timestamp>,
     pub generation: Option<u64>,
-    pub status: &'static str,
+    pub status: ConnectionStatus,
     /// Why there is no access token, or what is wrong beside it.
     pub problem: Option<OauthProblem>,
 }
 
 /// A problem that does not fail the resolve.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct OauthProblem {
     pub code: String,
     pub title: String,

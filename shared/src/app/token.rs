@@ -15,6 +15,7 @@ use crate::model::{
 
 /// An access token and what belongs to it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Token {
     pub connection_name: Name,
     pub grant_id: GrantId,
@@ -39,6 +40,22 @@ pub struct TokenQuery<'a> {
     pub integration: Option<&'a Name>,
 }
 
+/// What a workflow says of the token that was refused.
+#[derive(Debug)]
+pub struct RefreshRequest {
+    pub grant_id: Option<GrantId>,
+    pub generation: Option<u64>,
+}
+
+impl RefreshRequest {
+    pub fn from_input(body: Map<String, Value>) -> Result<Self, Problem> {
+        let mut input = Input::new(body);
+        let (grant_id, generation) = (input.optional("grant_id"), input.optional("generation"));
+        input.finish()?;
+        Ok(Self { grant_id, generation })
+    }
+}
+
 impl Bifrost {
     pub async fn token(
         &self,
@@ -60,10 +77,7 @@ impl Bifrost {
         body: Map<String, Value>,
         deadline: Deadline,
     ) -> Result<Token, Problem> {
-        let mut input = Input::new(body);
-        let grant_id: Option<GrantId> = input.optional("grant_id");
-        let generation: Option<u64> = input.optional("generation");
-        input.finish()?;
+        let RefreshRequest { grant_id, generation } = RefreshRequest::from_input(body)?;
         let reached = self.reach(query).await?;
         let limited = !caller.may(Operation::ConnectionsUpdate, reached.connection.scope);
         if limited && generation.is_none() {

@@ -5,11 +5,12 @@ use lambda_http::{
     http::{HeaderValue, StatusCode, header},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::Request;
 use crate::{
     app::Bifrost,
-    model::{Code, Problem},
+    model::{Code, FieldError, Problem, secret::sha256_hex},
     store::{Page, page::Row},
 };
 
@@ -33,6 +34,34 @@ pub fn no_content() -> Response {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
+}
+
+/// A list, a page at a time.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "{T}List"))]
+pub struct List<T> {
+    pub items: Vec<T>,
+    /// For `?cursor=`, to get the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// A problem as RFC 9457 has them.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Problem"))]
+pub struct ProblemBody<'a> {
+    /// `urn:bifrost:problem:` and the code.
+    pub r#type: String,
+    pub title: &'static str,
+    pub status: u16,
+    /// What happened, in this very case.
+    pub detail: &'a str,
+    pub code: Code,
+    /// What the reader can do about it.
+    pub fix: &'a str,
+    pub request_id: &'a str,
+    /// The fields that are wrong.
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    pub errors: &'a [FieldError],
 }
 
 /// 200 with `{"items": [...], "next_cursor": ...}`. A page that would grow too large ends early, but not before its
@@ -67,6 +96,21 @@ fn escaped_len(json: &str) -> usize {
     json.len() + json.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
+/// 200 with a public JSON text, or 304 to someone who has it (RFC 9110 section 13.1.2).
+pub fn document(request: &Request, text: &str) -> Result<Response, Problem> {
+    let etag = format!("\"{}\"", &sha256_hex(&[text])[..32]);
+    let known = request.header("if-none-match").is_some_and(|known| known == "*" || known.contains(&etag));
+    let mut response = text_response(StatusCode::OK, "application/json", text.to_owned());
+    if known {
+        response = Response::new(Body::Empty);
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    headers.insert(header::ETAG, HeaderValue::from_str(&etag).map_err(Problem::internal)?);
+    Ok(response)
+}
+
 /// The same answer with the revision as its ETag (RFC 9110 section 8.8.3).
 pub fn with_etag(answer: Result<Response, Problem>, revision: u64) -> Result<Response, Problem> {
     let mut response = answer?;
@@ -77,21 +121,20 @@ pub fn with_etag(answer: Result<Response, Problem>, revision: u64) -> Result<Res
 
 /// A problem with everything that its reader can use, and nothing of its cause.
 pub(super) fn problem(problem: &Problem, request_id: &str) -> Response {
-    let status = status(problem.code);
-    let mut body = json!({
-        "type": format!("urn:bifrost:problem:{}", problem.code),
-        "title": problem.code.title(),
-        "status": status.as_u16(),
-        "detail": problem.detail,
-        "code": problem.code.as_str(),
-        "fix": problem.fix,
-        "request_id": request_id,
-    });
-    if !problem.errors.is_empty() {
-        body["errors"] =
-            problem.errors.iter().map(|e| json!({"field": e.field, "message": e.message})).collect();
-    }
-    let mut response = text_response(status, "application/problem+json", body.to_string());
+    let (code, status) = (problem.code, status(problem.code));
+    let body = ProblemBody {
+        r#type: format!("urn:bifrost:problem:{code}"),
+        title: code.title(),
+        status: status.as_u16(),
+        detail: &problem.detail,
+        code,
+        fix: &problem.fix,
+        request_id,
+        errors: &problem.errors,
+    };
+    // Texts and a number always have a JSON form.
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let mut response = text_response(status, "application/problem+json", body);
     if let Some(pause) = problem.retry_after {
         // Whole seconds (RFC 9110 section 10.2.3), and never 0: that would invite to come back at once.
         let seconds = pause.as_millis().div_ceil(1000).max(1);
@@ -117,7 +160,8 @@ fn text_response(status: StatusCode, content_type: &'static str, body: String) -
     response
 }
 
-fn status(code: Code) -> StatusCode {
+/// The status that a code is answered with.
+pub fn status(code: Code) -> StatusCode {
     match code {
         Code::MalformedBody => StatusCode::BAD_REQUEST,
         Code::Forbidden | Code::ScopeForbidden | Code::KeyExpired | Code::NetworkForbidden => {

@@ -19,7 +19,7 @@ use lambda_runtime::Error;
 use crate::{app::Bifrost, model::Problem};
 pub use answer::Response;
 pub use authorizer::serve_authorizer;
-pub use request::Request;
+pub use request::{DEFAULT_LIMIT, MAX_LIMIT, Request};
 pub use schedule::serve_schedule;
 
 /// Serves one route's requests until Lambda ends the process.

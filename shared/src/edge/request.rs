@@ -22,8 +22,9 @@ use crate::{
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 256 * 1024;
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
+/// How many items a page has unless another number is asked for, and at most.
+pub const DEFAULT_LIMIT: usize = 50;
+pub const MAX_LIMIT: usize = 200;
 
 /// One request through the gateway.
 pub struct Request {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     ApiKeyId, Problem, Scope, Secret, Timestamp,
     access::{Caller, Operation, Role, SecretReach, matrix::Kind},
-    input::{Field, Input},
+    input::{Field, Input, text},
     secret::sha256_hex,
 };
 
@@ -93,7 +93,7 @@ impl NewApiKey {
     /// a missing organization is never taken for the platform.
     pub fn from_input(body: Map<String, Value>, maker: &Caller, now: Timestamp) -> Result<Self, Problem> {
         let mut input = Input::new(body);
-        let name = input.optional("name").unwrap_or_default();
+        let name = text(&mut input, "name").unwrap_or_default();
         let role = input.required("role").unwrap_or(Role::Workflow);
         let home: Option<Scope> = input.decisive("organization_id")?;
         let platform = input.optional("platform").unwrap_or(false);
@@ -126,10 +126,7 @@ impl NewApiKey {
                 "must lie in the future",
             );
         }
-        let allowed_cidrs: Vec<IpNet> = input.optional("allowed_cidrs").unwrap_or_default();
-        if allowed_cidrs.len() > MAX_CIDRS {
-            input.wrong("allowed_cidrs", format!("may hold {MAX_CIDRS} networks at most"));
-        }
+        let Networks(allowed_cidrs) = input.optional("allowed_cidrs").unwrap_or_default();
         input.finish()?;
         Ok(Self { name, role, home, read_secrets, expires_at, allowed_cidrs })
     }
@@ -234,16 +231,30 @@ impl Field for Role {
     }
 }
 
-impl Field for Vec<IpNet> {
+/// Where a key may be used from.
+#[derive(Debug, Default)]
+struct Networks(Vec<IpNet>);
+
+described!(Networks: {
+    "description": "IPv4 and IPv6 networks, or addresses; anywhere if empty.",
+    "type": "array", "items": {"type": "string"}, "maxItems": MAX_CIDRS, "examples": [["203.0.113.0/24"]],
+});
+
+impl Field for Networks {
     const EXPECTED: &'static str = "a list of networks such as 203.0.113.0/24";
 
     fn from_json(value: Value) -> Result<Self, String> {
         let must = || format!("must be {}", Self::EXPECTED);
-        Vec::<String>::from_json(value)?
+        let networks: Vec<IpNet> = Vec::<String>::from_json(value)
+            .map_err(|_| must())?
             .iter()
             .map(|text| text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from)))
             .collect::<Result<_, _>>()
-            .map_err(|_| must())
+            .map_err(|_| must())?;
+        if networks.len() > MAX_CIDRS {
+            return Err(format!("may hold {MAX_CIDRS} networks at most"));
+        }
+        Ok(Self(networks))
     }
 }
 

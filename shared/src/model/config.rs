@@ -6,13 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{FieldError, Sealed, Secret, input::Field};
+use super::{
+    FieldError, Sealed, Secret,
+    input::{Field, MAX_TEXT},
+};
 
 /// The most keys that a schema may declare.
 pub const MAX_KEYS: usize = 100;
 /// The most bytes that one set of values may take, as JSON.
 pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
 const MAX_KEY_LENGTH: usize = 128;
+/// Together with the defaults it must fit an item of DynamoDB (400 KB).
+const MAX_SCHEMA_BYTES: usize = 128 * 1024;
+/// The most values that a field may list to choose from.
+const MAX_OPTIONS: usize = 1000;
 
 /// The type of a config value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +47,39 @@ pub struct ConfigField {
     pub options: Option<Vec<Value>>,
 }
 
+described!(ConfigField: {
+    "type": "object",
+    "required": ["key", "type"],
+    "additionalProperties": false,
+    "properties": {
+        "key": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+        "type": {"enum": ["string", "int", "bool", "json", "secret"]},
+        "required": {"type": "boolean", "default": false},
+        "description": {"type": ["string", "null"], "maxLength": MAX_TEXT},
+        "options": {
+            "description": "The only values allowed, each of the field's type; a secret has none.",
+            "type": ["array", "null"], "minItems": 1, "maxItems": MAX_OPTIONS,
+        },
+    },
+    "allOf": [
+        {"if": {"properties": {"type": {"const": "string"}}},
+            "then": {"properties": {"options": {"items": {"type": "string"}}}}},
+        {"if": {"properties": {"type": {"const": "int"}}},
+            "then": {"properties": {"options": {"items": {
+                "type": "integer", "minimum": i64::MIN, "maximum": u64::MAX,
+            }}}}},
+        {"if": {"properties": {"type": {"const": "bool"}}},
+            "then": {"properties": {"options": {"items": {"type": "boolean"}}}}},
+        {"if": {"properties": {"type": {"const": "secret"}}},
+            "then": {"properties": {"options": {"type": "null"}}}},
+    ],
+});
+
 /// The keys of an integration's configuration, in the order in which people see them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(transparent)]
-pub struct ConfigSchema(Vec<ConfigField>);
+pub struct ConfigSchema(#[cfg_attr(feature = "openapi", schemars(length(max = MAX_KEYS)))] Vec<ConfigField>);
 
 /// Values as they are stored: secret ones sealed, each under an attribute of its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,6 +120,9 @@ impl ConfigSchema {
                     schema.push(field);
                 }
             }
+        }
+        if serde_json::to_string(&schema).map_or(0, |text| text.len()) > MAX_SCHEMA_BYTES {
+            errors.push(FieldError::new("config_schema", "may take 128 KiB at most"));
         }
         if errors.is_empty() { Ok(Self(schema)) } else { Err(errors) }
     }
@@ -179,12 +218,18 @@ impl ConfigSchema {
 impl ConfigField {
     /// What is wrong with the declaration itself.
     fn problem(&self) -> Option<String> {
-        if self.key.is_empty() || self.key.len() > MAX_KEY_LENGTH {
+        if self.key.is_empty() || self.key.chars().count() > MAX_KEY_LENGTH {
             return Some(format!("needs a key of 1 to {MAX_KEY_LENGTH} characters"));
+        }
+        if self.description.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT) {
+            return Some(format!("has a description of more than {MAX_TEXT} characters"));
         }
         let options = self.options.as_ref()?;
         if self.r#type == ConfigType::Secret {
             return Some("is a secret and can't list options: they would show it".to_owned());
+        }
+        if options.len() > MAX_OPTIONS {
+            return Some(format!("lists more than {MAX_OPTIONS} options"));
         }
         if options.is_empty() {
             return Some("has an empty list of options; leave options out to allow any value".to_owned());
@@ -368,6 +413,14 @@ mod tests {
         defaults.plain.insert("base_url".into(), json!("https://x"));
         overrides.secrets.insert("api_key".into(), Sealed::from_bytes(vec![1]));
         assert!(five_types().missing(&defaults, Some(&overrides)).is_empty());
+    }
+
+    #[test]
+    fn a_schema_that_would_outgrow_its_item_is_refused() {
+        let options: Vec<_> = (0..900).map(|number| format!("{number:0100}")).collect();
+        let field = |key: &str| json!({"key": key, "type": "string", "options": options});
+        assert!(ConfigSchema::from_json(json!([field("a")])).is_ok());
+        assert!(ConfigSchema::from_json(json!([field("a"), field("b")])).is_err());
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+#[cfg(feature = "openapi")]
+use super::input::NO_CONTROL_CHARACTERS;
 use super::{
     Code, ConnectionId, Name, Problem, Scope, Sealed, Secret, Timestamp,
     failure::Failure,
     grant::{Grant, GrantStatus},
-    input::{Field, Input},
-    integration::text,
+    input::{Field, Input, MAX_TEXT, Text, text},
     merge_patch::merge,
     url_template::{Rules, UrlTemplate},
 };
@@ -38,6 +39,7 @@ const RESERVED_PARAMS: &[&str] = &[
 
 /// How tokens are got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "snake_case")]
 pub enum Flow {
     /// A person signs in (RFC 6749 section 4.1).
@@ -48,18 +50,21 @@ pub enum Flow {
 
 /// How the client proves itself at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuth {
     /// The Authorization header (RFC 6749 section 2.3.1).
     Basic,
     /// In the body of the request.
     Post,
-    /// A signed assertion (RFC 7523).
+    /// A signed assertion (RFC 7523). Not supported yet.
+    #[cfg_attr(feature = "openapi", schemars(skip))]
     PrivateKeyJwt,
 }
 
 /// Which redirect URI the provider is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "snake_case")]
 pub enum Callback {
     /// One of the connection's own, so that no provider can pass its codes off as another's.
@@ -71,6 +76,7 @@ pub enum Callback {
 
 /// Which organizations a global connection serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "snake_case")]
 pub enum AvailableTo {
     #[default]
@@ -129,8 +135,24 @@ pub struct NewConnection {
     pub client_secret: Option<Secret>,
 }
 
+/// How a connection is doing, judged by the grant that serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionStatus {
+    NotConnected,
+    /// A link was given out and is still good.
+    Pending,
+    Active,
+    /// Refreshing fails; retries go on.
+    Failing,
+    /// A person must sign in again.
+    Reauthorize,
+}
+
 /// The last thing that went wrong, in words for whoever must mend it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct LastError {
     pub code: String,
     pub title: String,
@@ -140,17 +162,15 @@ pub struct LastError {
 }
 
 impl Connection {
-    /// How it is doing, judged by the grant that serves: `not_connected`, `pending`, `active`, `failing` or
-    /// `reauthorize`.
-    pub fn status(&self, grant: Option<&Grant>, now: Timestamp) -> &'static str {
+    pub fn status(&self, grant: Option<&Grant>, now: Timestamp) -> ConnectionStatus {
         match grant.map(|grant| grant.status) {
             None | Some(GrantStatus::New | GrantStatus::Disconnected) => match self.pending_until {
-                Some(until) if until > now => "pending",
-                _ => "not_connected",
+                Some(until) if until > now => ConnectionStatus::Pending,
+                _ => ConnectionStatus::NotConnected,
             },
-            Some(GrantStatus::Active) => "active",
-            Some(GrantStatus::Failing) => "failing",
-            Some(GrantStatus::Reauthorize) => "reauthorize",
+            Some(GrantStatus::Active) => ConnectionStatus::Active,
+            Some(GrantStatus::Failing) => ConnectionStatus::Failing,
+            Some(GrantStatus::Reauthorize) => ConnectionStatus::Reauthorize,
         }
     }
 
@@ -287,43 +307,33 @@ impl ConnectionSettings {
                 .wrong("provider", "names no preset: none are shipped yet; give the provider's URLs instead");
         }
         let flow = input.optional("flow").unwrap_or(Flow::AuthorizationCode);
-        let client_id: Option<String> = input.required("client_id");
-        if client_id.as_ref().is_some_and(|id| id.trim().is_empty() || id.chars().any(char::is_control)) {
-            input.wrong("client_id", "must not be empty or hold control characters");
-        }
-        let client_secret_ref = text(input, "client_secret_ref");
-        if let Some(name) = &client_secret_ref
-            && let Err(message) = check_secret_ref(name)
-        {
-            input.wrong("client_secret_ref", message);
-        }
+        let client_id: Option<ClientId> = input.required("client_id");
+        let client_secret_ref = input.optional::<SecretRef>("client_secret_ref").and_then(|name| name.0);
         let client_secret_expires_at = input.optional("client_secret_expires_at");
         let authorization_url = url(input, "authorization_url", rules);
         if flow == Flow::AuthorizationCode && authorization_url.is_none() {
             input.wrong("authorization_url", "is required for the flow authorization_code");
         }
-        let token_url = url(input, "token_url", rules);
-        if token_url.is_none() {
-            input.wrong("token_url", "is required: an https URL");
-        }
+        let token_url = input.required::<ProviderUrl>("token_url");
+        let token_url = token_url.and_then(|url| url.parse(input, "token_url", rules));
         let revocation_url = url(input, "revocation_url", rules);
         let scopes = input.optional::<Scopes>("scopes").unwrap_or_default().0;
         let audience = text(input, "audience");
-        let authorize_params = params(input, "authorize_params");
-        let token_params = params(input, "token_params");
+        let authorize_params = input.optional::<Params>("authorize_params").unwrap_or_default().0;
+        let token_params = input.optional::<Params>("token_params").unwrap_or_default().0;
         let client_auth = input.optional("client_auth").unwrap_or(ClientAuth::Basic);
         if client_auth == ClientAuth::PrivateKeyJwt {
             input.wrong("client_auth", "private_key_jwt is not supported yet; use basic or post");
         }
         let pkce = input.optional("pkce").unwrap_or(true);
-        let token_url_defaults = input.optional("token_url_defaults").unwrap_or_default();
+        let token_url_defaults = input.optional::<UrlValues>("token_url_defaults").unwrap_or_default().0;
         let callback = input.optional("callback").unwrap_or_default();
         let available_to = input.optional("available_to").unwrap_or_default();
         Some(Self {
             description,
             provider,
             flow,
-            client_id: client_id?,
+            client_id: client_id?.0,
             client_secret_ref,
             client_secret_expires_at,
             authorization_url,
@@ -390,25 +400,164 @@ pub fn check_secret_ref(name: &str) -> Result<(), String> {
     }
 }
 
-/// A provider's URL; one that is wrong is noted, and `None`.
+/// A provider's URL that may be left out.
 fn url(input: &mut Input, field: &str, rules: Rules) -> Option<UrlTemplate> {
-    let text: String = input.optional(field)?;
-    UrlTemplate::parse(text.trim(), rules).map_err(|message| input.wrong(field, message)).ok()
+    let url: ProviderUrl = input.optional(field)?;
+    url.parse(input, field, rules)
 }
 
-fn params(input: &mut Input, field: &str) -> BTreeMap<String, String> {
-    let params: BTreeMap<String, String> = input.optional(field).unwrap_or_default();
-    for name in RESERVED_PARAMS {
-        if params.contains_key(*name) {
-            input.wrong(field, format!("can't set {name}: the flow does, or a field of its own"));
+/// The text of a [`UrlTemplate`], not parsed yet: that takes the stack's rules.
+struct ProviderUrl(String);
+
+described!(ProviderUrl: {
+    "description": "An https URL. `{name}` stands for a value of the integration's config, `{entity_id}` for the mapped \
+        entity; after the last placeholder in a host a domain must follow. The local stack takes http on loopback too.",
+    "type": "string", "maxLength": MAX_TEXT,
+    "pattern": "^https?://[A-Za-z0-9.{}_\\[\\]:-]+([/?][^\\s\\\\#]*)?$",
+    "examples": ["https://provider.example/{entity_id}/token"],
+});
+
+impl ProviderUrl {
+    /// One that is wrong is noted, and `None`.
+    fn parse(&self, input: &mut Input, field: &str, rules: Rules) -> Option<UrlTemplate> {
+        UrlTemplate::parse(self.0.trim(), rules).map_err(|message| input.wrong(field, message)).ok()
+    }
+}
+
+impl Field for ProviderUrl {
+    const EXPECTED: &'static str = "an https URL";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let Text(text) = Text::from_json(value)?;
+        Ok(Self(text))
+    }
+}
+
+struct ClientId(String);
+
+described!(ClientId: {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": NO_CONTROL_CHARACTERS});
+
+impl Field for ClientId {
+    const EXPECTED: &'static str = "the client id that the provider gave";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let Text(text) = Text::from_json(value)?;
+        if text.trim().is_empty() || text.chars().any(char::is_control) {
+            return Err("must not be empty or hold control characters".to_owned());
+        }
+        Ok(Self(text))
+    }
+}
+
+/// The name of a Secrets Manager secret; an empty one counts as none.
+struct SecretRef(Option<String>);
+
+described!(SecretRef: {
+    "description": "The name of a Secrets Manager secret. Admins only; not together with client_secret.",
+    "type": "string", "pattern": "^(bifrost/connections/[A-Za-z0-9/_+=.@-]{1,400})?$",
+});
+
+impl Field for SecretRef {
+    const EXPECTED: &'static str = "the name of a Secrets Manager secret";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let name = String::from_json(value)?;
+        if name.is_empty() {
+            return Ok(Self(None));
+        }
+        check_secret_ref(&name)?;
+        Ok(Self(Some(name)))
+    }
+}
+
+/// More parameters for the provider.
+#[derive(Default)]
+struct Params(BTreeMap<String, String>);
+
+const MAX_PARAMS: usize = 50;
+const MAX_PARAM_NAME: usize = 128;
+/// Together with all else that a connection has, it must fit an item of DynamoDB (400 KB).
+const MAX_PARAMS_BYTES: usize = 32 * 1024;
+
+described!(Params: {
+    "description": "32 KiB at most.",
+    "type": "object", "maxProperties": MAX_PARAMS,
+    "propertyNames": {"minLength": 1, "maxLength": MAX_PARAM_NAME, "not": {"enum": RESERVED_PARAMS}},
+    "additionalProperties": {"type": "string", "maxLength": MAX_TEXT},
+});
+
+impl Field for Params {
+    const EXPECTED: &'static str = "an object whose values are strings";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let params = texts(value, |name| (1..=MAX_PARAM_NAME).contains(&name.chars().count()))?;
+        match RESERVED_PARAMS.iter().find(|name| params.contains_key(**name)) {
+            Some(name) => Err(format!("can't set {name}: the flow does, or a field of its own")),
+            None => Ok(Self(params)),
         }
     }
-    params
+}
+
+/// Values for placeholders.
+#[derive(Default)]
+struct UrlValues(BTreeMap<String, String>);
+
+described!(UrlValues: {
+    "description": "32 KiB at most.",
+    "type": "object", "maxProperties": MAX_PARAMS,
+    "propertyNames": {"maxLength": MAX_PARAM_NAME, "pattern": "^[a-z0-9_]+$"},
+    "additionalProperties": {"type": "string", "maxLength": MAX_TEXT},
+});
+
+impl Field for UrlValues {
+    const EXPECTED: &'static str = "an object whose values are strings";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        texts(value, |name| (1..=MAX_PARAM_NAME).contains(&name.len()) && name.bytes().all(valid)).map(Self)
+    }
+}
+
+/// A few short texts by name.
+fn texts(value: Value, valid_name: impl Fn(&str) -> bool) -> Result<BTreeMap<String, String>, String> {
+    let texts = BTreeMap::<String, String>::from_json(value)?;
+    if texts.len() > MAX_PARAMS {
+        return Err(format!("may hold {MAX_PARAMS} values at most"));
+    }
+    if texts.iter().map(|(name, text)| name.len() + text.len()).sum::<usize>() > MAX_PARAMS_BYTES {
+        return Err("may take 32 KiB at most".to_owned());
+    }
+    if texts.values().any(|text| text.chars().count() > MAX_TEXT) {
+        return Err(format!("holds a value of more than {MAX_TEXT} characters"));
+    }
+    match texts
+        .into_iter()
+        .map(|(name, text)| if valid_name(&name) { Ok((name, text)) } else { Err(name) })
+        .collect()
+    {
+        Ok(texts) => Ok(texts),
+        Err(name) => Err(format!("has no use for the name \"{name}\"")),
+    }
 }
 
 /// OAuth scopes: a list, or a string that is split at white space.
 #[derive(Default)]
 struct Scopes(Vec<String>);
+
+/// All scopes with spaces between them must fit a URL.
+const MAX_SCOPES: usize = 8000;
+
+described!(Scopes: {
+    "description": "Together at most 8000 bytes, without control characters.",
+    "anyOf": [
+        {"type": "array", "items": {"type": "string", "pattern": SCOPE_CHARACTERS}},
+        {"type": "string", "maxLength": MAX_SCOPES, "pattern": SCOPE_CHARACTERS},
+    ],
+});
+
+/// White space parts scopes, and is no part of them.
+#[cfg(feature = "openapi")]
+const SCOPE_CHARACTERS: &str = "^[^\\u0000-\\u0008\\u000e-\\u001f\\u007f-\\u009f]*$";
 
 impl Field for Scopes {
     const EXPECTED: &'static str = "a list of OAuth scopes, or one string with spaces between them";
@@ -426,6 +575,9 @@ impl Field for Scopes {
             if !scopes.iter().any(|known| known == scope) {
                 scopes.push(scope.to_owned());
             }
+        }
+        if scopes.iter().map(|scope| scope.len() + 1).sum::<usize>() > MAX_SCOPES {
+            return Err(format!("may take {MAX_SCOPES} bytes together"));
         }
         Ok(Self(scopes))
     }
@@ -546,6 +698,24 @@ mod tests {
         for changes in [shared, by_ref] {
             assert_eq!(parse(changes.clone(), false).unwrap_err().code, Code::Forbidden);
             assert!(parse(changes, true).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_could_outgrow_its_item_edit_by_edit_is_limited_field_by_field() {
+        let many: BTreeMap<_, _> = (0..51).map(|number| (format!("p{number}"), "x")).collect();
+        let long: BTreeMap<_, _> = (0..40).map(|number| (format!("p{number}"), "x".repeat(1000))).collect();
+        for (field, value) in [
+            ("token_params", json!(many)),
+            ("authorize_params", json!(long)),
+            ("token_url_defaults", json!(long)),
+            ("client_secret", json!("x".repeat(65 * 1024))),
+            ("client_id", json!("x".repeat(2001))),
+            ("scopes", json!("x".repeat(8001))),
+            ("authorize_params", json!({"": "nameless"})),
+        ] {
+            let problem = parse(json!({field: value}), true).unwrap_err();
+            assert_eq!(problem.errors[0].field, field);
         }
     }
 

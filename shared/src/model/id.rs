@@ -45,6 +45,8 @@ impl<Kind> Id<Kind> {
     }
 }
 
+described!(impl<Kind> Id<Kind>: {"type": "string", "format": "uuid"});
+
 impl<Kind> Default for Id<Kind> {
     fn default() -> Self {
         Self::new()

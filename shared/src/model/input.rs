@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{FieldError, Id, Name, Problem, Scope, Secret, Timestamp};
+use super::{
+    FieldError, Id, Name, Problem, Scope, Secret, Timestamp,
+    description::{self, Described},
+    secret::MAX_SECRET,
+};
 
 /// A JSON object being read. Fields that nobody asked for are errors in [`Input::finish`].
 pub struct Input {
@@ -15,11 +19,61 @@ pub struct Input {
 }
 
 /// A type that a field of the input can have.
-pub trait Field: Sized {
+pub trait Field: Sized + Described {
     /// What the field must be, to follow "must be".
     const EXPECTED: &'static str;
 
     fn from_json(value: Value) -> Result<Self, String>;
+}
+
+/// The longest text, in characters.
+pub const MAX_TEXT: usize = 2000;
+/// An entity id stands in URLs and in the key of its uniqueness item.
+const MAX_ENTITY_ID: usize = 512;
+
+/// A text for people.
+#[derive(Debug, Default)]
+pub struct Text(pub String);
+
+/// What the provider calls an organization's tenant.
+#[derive(Debug)]
+pub struct EntityId(String);
+
+described!(Text: {"type": "string", "maxLength": MAX_TEXT});
+described!(EntityId: {
+    "description": "At most 512 bytes.",
+    "type": "string", "maxLength": MAX_ENTITY_ID, "pattern": NO_CONTROL_CHARACTERS,
+});
+
+/// As Rust's `char::is_control` has it.
+#[cfg(feature = "openapi")]
+pub(super) const NO_CONTROL_CHARACTERS: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
+
+/// An optional text of at most [`MAX_TEXT`] characters; an empty one counts as none.
+pub(super) fn text(input: &mut Input, field: &str) -> Option<String> {
+    let Text(text) = input.optional(field)?;
+    (!text.is_empty()).then_some(text)
+}
+
+impl EntityId {
+    /// From a query, where an empty one is none that anything could be mapped to.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let wrong = |message| Problem::invalid("entity_id", message);
+        if text.is_empty() {
+            return Err(wrong("must not be empty".to_owned()));
+        }
+        Self::from_json(Value::from(text)).map_err(wrong)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// An empty one counts as none.
+    pub(super) fn read(input: &mut Input, field: &str) -> Option<String> {
+        let Self(text) = input.optional(field)?;
+        (!text.is_empty()).then_some(text)
+    }
 }
 
 impl Input {
@@ -29,6 +83,11 @@ impl Input {
 
     /// The field's value; `None` if it is absent, null, or wrong (which is noted).
     pub fn optional<T: Field>(&mut self, field: &str) -> Option<T> {
+        description::note::<T>(field, false);
+        self.take(field)
+    }
+
+    fn take<T: Field>(&mut self, field: &str) -> Option<T> {
         match self.fields.remove(field)? {
             Value::Null => None,
             value => match T::from_json(value) {
@@ -43,6 +102,7 @@ impl Input {
 
     /// The field's value, which decides whether the rest is judged at all: refused alone if it is wrong.
     pub fn decisive<T: Field>(&mut self, field: &str) -> Result<Option<T>, Problem> {
+        description::note::<T>(field, false);
         match self.fields.remove(field) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => T::from_json(value).map(Some).map_err(|message| Problem::invalid(field, message)),
@@ -51,12 +111,13 @@ impl Input {
 
     /// The field's value; `None` means that it is missing or wrong (which is noted).
     pub fn required<T: Field>(&mut self, field: &str) -> Option<T> {
+        description::note::<T>(field, true);
         if matches!(self.fields.get(field), None | Some(Value::Null)) {
             self.fields.remove(field);
             self.wrong(field, format!("is required: {}", T::EXPECTED));
             return None;
         }
-        self.optional(field)
+        self.take(field)
     }
 
     pub fn wrong(&mut self, field: &str, message: impl Into<String>) {
@@ -103,9 +164,34 @@ impl Field for Secret {
 
     fn from_json(value: Value) -> Result<Self, String> {
         match value {
+            Value::String(text) if text.len() > MAX_SECRET => Err("may take 64 KiB at most".to_owned()),
             Value::String(text) if !text.is_empty() => Ok(text.into()),
             _ => Err(must_be::<Self>()),
         }
+    }
+}
+
+impl Field for Text {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let text = String::from_json(value)?;
+        if text.chars().count() > MAX_TEXT {
+            return Err(format!("may be {MAX_TEXT} characters long at most"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl Field for EntityId {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let text = String::from_json(value)?;
+        if text.len() > MAX_ENTITY_ID || text.chars().any(char::is_control) {
+            return Err(format!("may be {MAX_ENTITY_ID} bytes long at most, without control characters"));
+        }
+        Ok(Self(text))
     }
 }
 

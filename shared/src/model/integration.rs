@@ -6,11 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{
     IntegrationId, Name, Problem, Timestamp,
     config::{CheckedConfig, ConfigSchema, StoredConfig, json_text},
-    input::{Field, Input},
+    input::{EntityId, Field, Input, text},
     merge_patch::merge,
 };
-
-const MAX_TEXT: usize = 2000;
 
 /// An external API: how its configuration looks, what applies to every organization, and which connection it uses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,7 +54,7 @@ impl NewIntegration {
         let name: Option<Name> = input.required("name");
         let description = text(&mut input, "description");
         let entity_id_name = text(&mut input, "entity_id_name");
-        let default_entity_id = text(&mut input, "default_entity_id");
+        let default_entity_id = EntityId::read(&mut input, "default_entity_id");
         let config_schema: ConfigSchema = input.optional("config_schema").unwrap_or_default();
         let defaults = input.optional("defaults").unwrap_or_default();
         let defaults = match config_schema.check("defaults", defaults, stored) {
@@ -117,15 +115,6 @@ impl Integration {
     pub fn connection_name(&self) -> &Name {
         self.connection.as_ref().unwrap_or(&self.name)
     }
-}
-
-/// An optional text of at most [`MAX_TEXT`] characters; an empty one counts as none.
-pub(super) fn text(input: &mut Input, field: &str) -> Option<String> {
-    let text: String = input.optional(field)?;
-    if text.chars().count() > MAX_TEXT {
-        input.wrong(field, format!("may be {MAX_TEXT} characters long at most"));
-    }
-    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     FieldError, IntegrationId, MappingId, OrganizationId, Problem, Timestamp,
     config::{CheckedConfig, ConfigSchema, StoredConfig},
-    input::Input,
-    integration::text,
+    input::{EntityId, Input, text},
 };
 
 /// What links an integration and an organization.
@@ -37,9 +36,6 @@ pub struct NewMapping {
     pub config: CheckedConfig,
 }
 
-/// An entity id stands in URLs and in the key of its uniqueness item.
-const MAX_ENTITY_ID: usize = 512;
-
 impl NewMapping {
     /// `stored` is the config that is replaced, for its secrets.
     pub fn from_input(
@@ -48,11 +44,7 @@ impl NewMapping {
         stored: &StoredConfig,
     ) -> Result<Self, Problem> {
         let mut input = Input::new(body);
-        let entity_id = text(&mut input, "entity_id");
-        if entity_id.as_ref().is_some_and(|id| id.len() > MAX_ENTITY_ID || id.chars().any(char::is_control)) {
-            let message = format!("may be {MAX_ENTITY_ID} bytes long at most, without control characters");
-            input.wrong("entity_id", message);
-        }
+        let entity_id = EntityId::read(&mut input, "entity_id");
         let entity_name = text(&mut input, "entity_name");
         let values = input.optional("config").unwrap_or_default();
         let config = schema.check("config", values, stored).unwrap_or_else(|errors: Vec<FieldError>| {

@@ -1,6 +1,9 @@
 //! The rules of the house, without I/O: what the words of the contract mean, which values are valid and who may do
 //! what. Nothing here knows HTTP, DynamoDB or KMS.
 
+#[macro_use]
+pub mod description;
+
 pub mod access;
 pub mod api_key;
 pub mod config;
@@ -14,6 +17,7 @@ pub mod mapping;
 mod merge_patch;
 pub mod name;
 pub mod organization;
+pub mod preset;
 pub mod problem;
 pub mod scope;
 pub mod secret;

@@ -52,6 +52,11 @@ impl FoldedName {
     }
 }
 
+described!(Name: {
+    "type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH,
+    "pattern": "^[A-Za-z0-9]([A-Za-z0-9_. -]*[A-Za-z0-9])?$",
+});
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -5,7 +5,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A failure on its way to the caller.
 pub struct Problem {
@@ -23,6 +23,7 @@ pub struct Problem {
 
 /// What is wrong with one field of the input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct FieldError {
     pub field: String,
     pub message: String,
@@ -213,6 +214,14 @@ impl fmt::Display for Problem {
 }
 
 impl Error for Problem {}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+described!(Code: {"type": "string", "enum": Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>()});
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,6 +22,11 @@ impl Scope {
     }
 }
 
+described!(Scope: {
+    "description": "`global` (the platform) or an organization's id",
+    "anyOf": [{"const": "global"}, {"type": "string", "format": "uuid"}],
+});
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -25,6 +25,11 @@ impl Secret {
     }
 }
 
+/// The longest secret that a request may bring, in bytes: that of Secrets Manager.
+pub(super) const MAX_SECRET: usize = 64 * 1024;
+
+described!(Secret: {"type": "string", "minLength": 1, "maxLength": MAX_SECRET, "writeOnly": true});
+
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self(Zeroizing::new(text))
@@ -52,6 +57,8 @@ pub fn sha256_hex(parts: &[&str]) -> String {
 /// A secret in an answer to someone who may read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposed(pub Secret);
+
+described!(Exposed: {"type": "string"});
 
 impl Serialize for Exposed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -48,6 +48,8 @@ impl Timestamp {
     }
 }
 
+described!(Timestamp: {"type": "string", "format": "date-time"});
+
 impl ops::Add<Duration> for Timestamp {
     type Output = Self;
 

@@ -262,6 +262,9 @@ fn shape(url: &Url) -> Option<(String, Option<u16>, usize, usize, usize)> {
     Some((url.scheme().to_owned(), url.port(), labels.len(), segments, url.query_pairs().count()))
 }
 
+// An answer's: what requests may bring is `connection::ProviderUrl`.
+described!(UrlTemplate: {"type": "string"});
+
 impl fmt::Display for UrlTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

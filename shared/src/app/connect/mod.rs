@@ -10,6 +10,7 @@ mod finish;
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Bifrost,
@@ -17,11 +18,11 @@ use super::{
 };
 use crate::{
     model::{
-        Code, Exposed, Name, Problem, Scope, Secret, Timestamp,
+        Code, Exposed, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
         access::{Caller, GrantPlace},
         connection::{Connection, Flow},
         failure::Failure,
-        input::Input,
+        input::{Field, Input, MAX_TEXT, Text},
         secret::sha256_hex,
     },
     oauth::{self, AuthorizeRequest},
@@ -42,9 +43,75 @@ const VERIFIER: &str = "verifier";
 
 /// A link to hand to whoever signs in.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ConnectLink {
     pub connect_url: Exposed,
     pub expires_at: Timestamp,
+}
+
+/// A link that is asked for.
+#[derive(Debug)]
+pub struct LinkRequest {
+    pub return_to: Option<String>,
+    pub valid_for: Duration,
+}
+
+impl LinkRequest {
+    /// For whose own grant on a global connection it is. Whether that may be asked is decided before all else is read.
+    pub fn organization(input: &mut Input) -> Result<Option<OrganizationId>, Problem> {
+        input.decisive("organization_id")
+    }
+
+    /// `origins`: where `return_to` may lead.
+    pub fn from_input(mut input: Input, origins: &[String]) -> Result<Self, Problem> {
+        let return_to: Option<ReturnTo> = input.optional("return_to");
+        let Validity(valid_for) = input.optional("valid_for").unwrap_or(Validity(DEFAULT_VALIDITY));
+        let return_to = return_to.and_then(|ReturnTo(url)| {
+            let url = allowed_return(&url, origins);
+            if url.is_none() {
+                input.wrong(
+                    "return_to",
+                    "must be a URL on one of the origins that the stack's ReturnToOrigins allows",
+                );
+            }
+            url
+        });
+        input.finish()?;
+        Ok(Self { return_to, valid_for: Duration::from_secs(valid_for) })
+    }
+}
+
+struct ReturnTo(String);
+
+described!(ReturnTo: {
+    "description": "Where the browser goes in the end: a URL on one of the origins that the stack's ReturnToOrigins allows.",
+    "type": "string", "format": "uri", "maxLength": MAX_TEXT,
+});
+
+impl Field for ReturnTo {
+    const EXPECTED: &'static str = "a URL";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        // Headers of answers are short.
+        Text::from_json(value).map(|Text(url)| Self(url))
+    }
+}
+
+/// Seconds.
+struct Validity(u64);
+
+described!(Validity: {
+    "description": "Seconds.",
+    "type": "integer", "minimum": 1, "maximum": LONGEST_VALIDITY, "default": DEFAULT_VALIDITY,
+});
+
+impl Field for Validity {
+    const EXPECTED: &'static str = "1 to 604800 seconds (7 days)";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let seconds = u64::from_json(value).ok().filter(|seconds| (1..=LONGEST_VALIDITY).contains(seconds));
+        seconds.map(Self).ok_or_else(|| format!("must be {}", Self::EXPECTED))
+    }
 }
 
 /// What a person who opens a link is shown.
@@ -80,25 +147,11 @@ impl Bifrost {
         place: GrantPlace,
         name: &Name,
         integration: Option<&Name>,
-        mut input: Input,
+        input: Input,
         public_url: &str,
     ) -> Result<ConnectLink, Problem> {
-        let return_to: Option<String> = input.optional("return_to");
-        let valid_for = input.optional("valid_for").unwrap_or(DEFAULT_VALIDITY);
-        if !(1..=LONGEST_VALIDITY).contains(&valid_for) {
-            input.wrong("valid_for", "must be 1 to 604800 seconds (7 days)");
-        }
-        let return_to = return_to.and_then(|url| {
-            let url = self.allowed_return(&url);
-            if url.is_none() {
-                input.wrong(
-                    "return_to",
-                    "must be a URL on one of the origins that the stack's ReturnToOrigins allows",
-                );
-            }
-            url
-        });
-        input.finish()?;
+        let LinkRequest { return_to, valid_for } =
+            LinkRequest::from_input(input, &self.environment.return_to_origins)?;
         let GrantPlace { owner, scope: grant_scope } = place;
         if let Some(id) = grant_scope.organization()
             && self.store.organization(id).await?.is_none()
@@ -124,7 +177,7 @@ impl Bifrost {
             url_values,
             redirect_uri: connection.redirect_uri(public_url),
             created_at: now,
-            expires_at: now + Duration::from_secs(valid_for),
+            expires_at: now + valid_for,
             used_at: None,
         };
         let token = oauth::random_secret();
@@ -254,14 +307,14 @@ impl Bifrost {
         }
         Ok(needed)
     }
+}
 
-    /// `return_to`, in the form that headers take, if it leads to an origin that the stack allows.
-    fn allowed_return(&self, text: &str) -> Option<String> {
-        let url = url::Url::parse(text).ok()?;
-        let origin = url.origin().ascii_serialization();
-        let plain = url.username().is_empty() && url.password().is_none();
-        (plain && self.environment.return_to_origins.contains(&origin)).then(|| url.to_string())
-    }
+/// `return_to`, in the form that headers take, if it leads to an origin that the stack allows.
+fn allowed_return(text: &str, origins: &[String]) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let origin = url.origin().ascii_serialization();
+    let plain = url.username().is_empty() && url.password().is_none();
+    (plain && origins.contains(&origin)).then(|| url.to_string())
 }
 
 fn authorization_url(connection: &Connection, ticket: &Ticket) -> Result<url::Url, Problem> {

@@ -129,6 +129,9 @@ const fn row(operation: Operation) -> Row {
         O::KeysCreate            => rule(NewKey,   "+.+ -.- -.-     +++ +-- ---     +xx -xx"),
         O::KeysList              => rule(Query,    "+.+ -.- -.-     +++ +-- ---     +xx -xx"),
         O::KeysRevoke            => rule(Key,      "+.+ -.- -.-     +++ +?? ---     +?? ---"),
+
+        O::ProvidersList         => rule(Nothing,  "+.. +.. +..     +.. +.. +..     +.. +.."),
+        O::Openapi               => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
     }
 }
 

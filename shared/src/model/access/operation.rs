@@ -60,4 +60,6 @@ operations! {
     KeysCreate            "keys-create"            POST   "/keys";
     KeysList              "keys-list"              GET    "/keys";
     KeysRevoke            "keys-revoke"            DELETE "/keys/{id}";
+    ProvidersList         "providers-list"         GET    "/providers";
+    Openapi               "openapi"                GET    "/openapi.json";
 }

@@ -120,9 +120,11 @@ impl House {
         // What stands for {name} or {id} in the path, the body, and the status of success.
         let (thing, body, success) = match operation {
             O::IntegrationsCreate => (String::new(), Some(json!({"name": app.unique("New")})), 201),
-            O::IntegrationsList | O::ConnectionsList | O::OrganizationsList | O::KeysList => {
-                (String::new(), None, 200)
-            }
+            O::IntegrationsList
+            | O::ConnectionsList
+            | O::OrganizationsList
+            | O::KeysList
+            | O::ProvidersList => (String::new(), None, 200),
             O::IntegrationsGet
             | O::IntegrationsResolve
             | O::MappingsList
@@ -175,7 +177,7 @@ impl House {
                 let key = app.root().post("/keys", body).await.expect(201);
                 (key["id"].as_str().unwrap().to_owned(), None, 204)
             }
-            O::ConnectOffer | O::ConnectContinue | O::CallbackNamed | O::CallbackShared => {
+            O::ConnectOffer | O::ConnectContinue | O::CallbackNamed | O::CallbackShared | O::Openapi => {
                 panic!("{operation:?} has no caller")
             }
         };

@@ -59,3 +59,13 @@ async fn the_list_comes_in_pages_and_only_for_an_integration_that_is_there() {
     assert_eq!((all, &second["next_cursor"]), (vec!["0", "1", "2"], &Value::Null));
     app.root().get("/integrations/Nothing/mappings").await.problem(404, "not-found");
 }
+
+#[tokio::test]
+async fn an_entity_id_that_nothing_could_be_mapped_to_is_refused() {
+    let app = TestApp::shared().await;
+    let name = app.integration("Halo", json!({})).await;
+    for entity_id in ["", "a%00", &"x".repeat(513)] {
+        let path = format!("/integrations/{name}/mappings?entity_id={entity_id}");
+        app.root().get(&path).await.invalid(&["entity_id"]);
+    }
+}

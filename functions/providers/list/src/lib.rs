@@ -1,0 +1,14 @@
+//! `GET /providers`: the catalogue of provider presets.
+
+use std::sync::Arc;
+
+use bifrost::{
+    app::Bifrost,
+    edge::{Request, Response, answer, answer::List},
+    model::{Problem, access::Operation, preset},
+};
+
+pub async fn handle(_bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    request.permitted(Operation::ProvidersList)?;
+    answer::ok(&List { items: preset::ALL.to_vec(), next_cursor: None })
+}
