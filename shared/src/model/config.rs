@@ -13,7 +13,8 @@ use super::{
 
 /// The most keys that a schema may declare.
 pub const MAX_KEYS: usize = 100;
-/// The most bytes that one set of values may take, as JSON.
+/// The most bytes that one set of values may take: as JSON, with the sealed secrets that stay. They share an item of
+/// DynamoDB (400 KB) with the schema.
 pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
 const MAX_KEY_LENGTH: usize = 128;
 /// Together with the defaults it must fit an item of DynamoDB (400 KB).
@@ -145,9 +146,7 @@ impl ConfigSchema {
     ) -> Result<CheckedConfig, Vec<FieldError>> {
         let mut checked = CheckedConfig::default();
         let mut errors = Vec::new();
-        if serde_json::to_string(&values).map_or(0, |text| text.len()) > MAX_CONFIG_BYTES {
-            errors.push(FieldError::new(at, "may take 64 KiB at most"));
-        }
+        let sent = serde_json::to_string(&values).map_or(0, |text| text.len());
         let left_out = |key: &String| !values.contains_key(key) && self.field(key).is_some();
         checked.kept_secrets = stored.secrets.keys().filter(|key| left_out(key)).cloned().collect();
         for (key, value) in values {
@@ -182,6 +181,12 @@ impl ConfigSchema {
                     checked.plain.insert(key, value);
                 }
             }
+        }
+        let kept = stored.secrets.iter().filter(|(key, _)| checked.kept_secrets.contains(*key));
+        let kept: usize = kept.map(|(_, sealed)| sealed.as_bytes().len()).sum();
+        if sent + kept > MAX_CONFIG_BYTES {
+            let message = "may take 64 KiB at most, the secrets that stay included";
+            errors.push(FieldError::new(at, message));
         }
         if errors.is_empty() { Ok(checked) } else { Err(errors) }
     }

@@ -1,6 +1,7 @@
 mod create;
 mod delete;
 mod get;
+mod limits;
 mod list;
 mod mappings;
 mod resolve;
