@@ -6,6 +6,8 @@
 pub mod answer;
 mod authorizer;
 mod caller;
+#[cfg(test)]
+mod catalogue;
 mod log;
 pub mod pages;
 mod request;
