@@ -9,6 +9,7 @@ mod cleaner;
 mod connect;
 mod connections;
 mod gateway;
+mod hostile;
 mod integrations;
 mod keys;
 mod lists;
