@@ -16,6 +16,7 @@ mod lists;
 mod oauth;
 mod openapi;
 mod organizations;
+mod problems;
 mod providers;
 mod restart;
 mod schedule;
