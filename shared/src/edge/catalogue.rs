@@ -33,17 +33,16 @@ const GATEWAY: &str = "
 ## What the gateway answers
 
 API Gateway says some things before or instead of a function. They have its shape, `application/json` with
-`{\"message\": ...}`, and its request id in the header `apigw-requestid`. The local stack says the same.
+`{\"message\": ...}`, and its request id in the header `apigw-requestid`. The local stack says the same, but throttles nobody.
 
 | status | message | meaning | fix |
 | --- | --- | --- | --- |
-| 400 | `Bad Request` | The request line or the headers are not HTTP | Correct the client |
 | 401 | `Unauthorized` | There is no Authorization header | Send `Authorization: Bearer <key>` |
 | 403 | `Forbidden` | No such key, or it has been revoked | Check the key, or ask for a new one |
 | 404 | `Not Found` | There is no such route | Check path and method |
-| 413 | `Request Entity Too Large` | The body is larger than 10 MB | Send less; functions take 256 KiB |
+| 413 | `Request Entity Too Large` | The body is larger than the gateway (10 MB) or Lambda (6 MB) takes | Send less; functions take 256 KiB |
 | 429 | `Too Many Requests` | More requests than the account or the stage may get | Repeat the request, after a pause that grows |
-| 431 | `Request Header Fields Too Large` | Request line and headers are larger than 10,240 bytes together | Send shorter headers, or a shorter query |
+| 431 | `Request Header Fields Too Large` | The request line and the headers' values have more than 10,240 bytes together | Send shorter headers, or a shorter query |
 | 500 | `Internal Server Error` | A function, or the authorizer, failed | Repeat the request; report `apigw-requestid` if it lasts |
 | 503 | `Service Unavailable` | A function took longer than 30 s; it goes on | Repeat the request |
 ";
