@@ -8,6 +8,7 @@ mod access;
 mod cleaner;
 mod connect;
 mod connections;
+mod every_route;
 mod gateway;
 mod hostile;
 mod integrations;
