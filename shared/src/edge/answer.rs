@@ -100,7 +100,7 @@ pub fn document(request: &Request, text: &str) -> Result<Response, Problem> {
     let known = request.header("if-none-match").is_some_and(|known| known == "*" || known.contains(&etag));
     let mut response = text_response(StatusCode::OK, "application/json", text.to_owned());
     if known {
-        response = Response::new(Body::Empty);
+        response = Response::new(String::new());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();

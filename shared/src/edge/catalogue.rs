@@ -1,6 +1,6 @@
 //! `infra/PROBLEMS.md`: every code that a caller can meet, from the tables that make them.
 //!
-//! Written anew with `UPDATE_EXPECT=1 cargo test -p bifrost catalogue`.
+//! Written anew with `BIFROST_WRITE_PROBLEMS=1 cargo test -p bifrost catalogue`.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ const HEAD: &str = "\
 # Problems
 
 Every code that an answer can carry, what it means and what helps. Made from the code; to write it anew:
-`UPDATE_EXPECT=1 cargo test -p bifrost catalogue`.
+`BIFROST_WRITE_PROBLEMS=1 cargo test -p bifrost catalogue`.
 
 ## What functions answer
 
@@ -37,6 +37,7 @@ API Gateway says some things before or instead of a function. They have its shap
 
 | status | message | meaning | fix |
 | --- | --- | --- | --- |
+| 400 | `Bad Request` | The Host header is missing, doubled or no host | Correct the client |
 | 401 | `Unauthorized` | There is no Authorization header | Send `Authorization: Bearer <key>` |
 | 403 | `Forbidden` | No such key, or it has been revoked | Check the key, or ask for a new one |
 | 404 | `Not Found` | There is no such route | Check path and method |
@@ -88,11 +89,14 @@ fn next(class: FailureClass) -> &'static str {
 #[test]
 fn the_catalogue_is_what_the_code_says() {
     let catalogue = catalogue();
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
+    if std::env::var_os("BIFROST_WRITE_PROBLEMS").is_some() {
         std::fs::write(FILE, &catalogue).unwrap();
     }
     let written = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(written == catalogue, "{FILE} is stale: UPDATE_EXPECT=1 cargo test -p bifrost catalogue");
+    assert!(
+        written == catalogue,
+        "{FILE} is stale: BIFROST_WRITE_PROBLEMS=1 cargo test -p bifrost catalogue"
+    );
 }
 
 #[test]
