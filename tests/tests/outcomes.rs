@@ -22,9 +22,10 @@ struct Operation {
     documented: BTreeSet<Outcome>,
 }
 
-/// What the local stack can't be made to answer: it throttles nobody.
-fn is_awss_alone(outcome: &Outcome) -> bool {
-    outcome.0 == 429
+/// What tests of this stack don't wait for: it throttles nobody, and most functions' own timeouts are shorter than the
+/// gateway's patience.
+fn is_awss_alone((status, media_type, _): &Outcome) -> bool {
+    *status == 429 || (*status == 503 && media_type == "application/json")
 }
 
 #[test]

@@ -103,8 +103,8 @@ async fn provoke(code: Code) -> Answer {
         }
         Code::ValuesStranded => {
             let schema = json!([{"key": "url", "type": "string"}]);
-            let name =
-                app.integration("Halo", json!({"config_schema": schema, "defaults": {"url": "a"}})).await;
+            let name = app.integration("Halo", json!({"config_schema": schema})).await;
+            app.map(&name, &app.organization("Acme").await, json!({"config": {"url": "a"}})).await;
             root.patch(&format!("/integrations/{name}"), json!({"config_schema": []})).await
         }
         Code::InUse => {
