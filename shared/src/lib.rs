@@ -8,6 +8,8 @@
 pub mod model;
 
 pub mod app;
+#[cfg(test)]
+mod arbitrary;
 pub mod aws;
 pub mod edge;
 pub mod environment;

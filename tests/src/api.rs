@@ -6,6 +6,8 @@ use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, IF_MATCH};
 use reqwest::{Client, Method, redirect};
 use serde_json::Value;
 
+use crate::outcomes;
+
 /// A caller: an address and a key. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Api {
@@ -78,7 +80,7 @@ impl Api {
     }
 
     async fn try_send(&self, method: Method, path: &str, body: Option<String>) -> reqwest::Result<Answer> {
-        let mut request = http().request(method, format!("{}{path}", self.url));
+        let mut request = http().request(method.clone(), format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
         }
@@ -89,8 +91,10 @@ impl Api {
             request = request.header("content-type", "application/json").body(body);
         }
         let response = request.send().await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (status, headers, url) =
+            (response.status().as_u16(), response.headers().clone(), response.url().clone());
         let text = response.text().await?;
+        outcomes::note(&method, &url, status, &headers, &text);
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Ok(Answer { status, headers, body, text })
     }

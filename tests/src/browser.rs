@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, ORIGIN, SET_COOKIE};
-use reqwest::{RequestBuilder, Url};
+use reqwest::{Method, RequestBuilder, Url};
 
-use crate::Form;
 use crate::api::http;
+use crate::{Form, outcomes};
 
 /// One person's browser. A new one has no cookies.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ impl Browser {
     /// When the address is none, or nobody answers there; so do all that follow.
     pub async fn open(&mut self, url: &str) -> Page {
         let url = Url::parse(url).unwrap();
-        self.send(http().get(url.clone()), url).await
+        self.send(Method::GET, http().get(url.clone()), url).await
     }
 
     /// Sends a form from the page that shows it.
@@ -54,7 +54,7 @@ impl Browser {
         let origin = self.origin.clone().unwrap_or_else(|| page.url.origin().ascii_serialization());
         let request = http().post(url.clone()).header(ORIGIN, origin);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.encoded());
-        self.send(request, url).await
+        self.send(Method::POST, request, url).await
     }
 
     /// Forgets everything for every host.
@@ -67,7 +67,7 @@ impl Browser {
         self.cookies_for(url).map(|cookie| cookie.name.as_str()).collect()
     }
 
-    async fn send(&mut self, request: RequestBuilder, url: Url) -> Page {
+    async fn send(&mut self, method: Method, request: RequestBuilder, url: Url) -> Page {
         let cookies: Vec<String> =
             self.cookies_for(&url).map(|c| format!("{}={}", c.name, c.value)).collect();
         let request = if cookies.is_empty() { request } else { request.header(COOKIE, cookies.join("; ")) };
@@ -76,7 +76,9 @@ impl Browser {
         for value in headers.get_all(SET_COOKIE) {
             self.keep(&url, value.to_str().unwrap());
         }
-        Page { url, status, headers, text: response.text().await.unwrap() }
+        let text = response.text().await.unwrap();
+        outcomes::note(&method, &url, status, &headers, &text);
+        Page { url, status, headers, text }
     }
 
     fn cookies_for(&self, url: &Url) -> impl Iterator<Item = &Cookie> {

@@ -13,6 +13,7 @@ mod browser;
 mod connecting;
 mod folder;
 mod html;
+mod outcomes;
 mod provider;
 mod stack;
 
@@ -22,6 +23,7 @@ pub use browser::{Browser, Page};
 pub use connecting::{allow, confirm, deny, sign_in};
 pub use folder::Folder;
 pub use html::Form;
+pub use outcomes::folder as outcomes_folder;
 pub use provider::TestProvider;
 pub use stack::{RETURN_TO_ORIGIN, RunningStack};
 

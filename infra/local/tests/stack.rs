@@ -102,6 +102,23 @@ async fn the_gateway_answers_by_itself_as_api_gateway_does() {
     assert_said(failed, StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").await;
     let large = client().post(format!("{}/open/a", stack.url())).body(vec![b'a'; 10 * 1024 * 1024 + 1]);
     assert_said(large.send().await.unwrap(), StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large").await;
+    let long = get(&stack, &format!("/open/a?x={}", "x".repeat(10_240)), None).await;
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    assert_said(long, status, "Request Header Fields Too Large").await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_for_lambda_reaches_no_function_and_no_caller() {
+    let stack = start().await;
+    // As base64 it grows by a third, to more than 6 MB.
+    let large = client().post(format!("{}/open/a", stack.url()));
+    let large = large.header("content-type", "application/octet-stream").body(vec![0; 5 * 1024 * 1024]);
+    assert_said(large.send().await.unwrap(), StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large").await;
+    assert!(stack.instances("EchoFunction").is_empty());
+    let large = json!({"answer with": 6 * 1024 * 1024});
+    let failed = order(&stack, "/open/a", large).await;
+    assert_said(failed, StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").await;
     stack.stop().await;
 }
 

@@ -364,3 +364,150 @@ impl Bifrost {
         Ok(chosen)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Serialize;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{
+        ConnectionId, Name, OrganizationId, Timestamp, connection::NewConnection, grant::GrantStatus,
+        url_template::Rules,
+    };
+
+    /// A grant in one of the places where one is looked for.
+    #[derive(Clone, Copy, Debug)]
+    struct Lying {
+        /// Of the connection beside it, or of one that had its name before.
+        of_this: bool,
+        status: GrantStatus,
+    }
+
+    /// What is stored under one name, for one organization and the platform.
+    #[derive(Clone, Copy, Debug)]
+    struct World {
+        own: bool,
+        global: bool,
+        /// At a tenant's URL, for the client itself.
+        minted: bool,
+        own_grant: Option<Lying>,
+        own_on_global: Option<Lying>,
+        global_grant: Option<Lying>,
+    }
+
+    fn world() -> impl Strategy<Value = World> {
+        let status = prop_oneof![
+            Just(GrantStatus::New),
+            Just(GrantStatus::Active),
+            Just(GrantStatus::Failing),
+            Just(GrantStatus::Reauthorize),
+            Just(GrantStatus::Disconnected),
+        ];
+        let lying = (any::<bool>(), status).prop_map(|(of_this, status)| Lying { of_this, status });
+        let grant = proptest::option::of(lying);
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+        (flags, grant.clone(), grant.clone(), grant).prop_map(
+            |((own, global, minted), own_grant, own_on_global, global_grant)| World {
+                own,
+                global,
+                minted,
+                own_grant,
+                own_on_global,
+                global_grant,
+            },
+        )
+    }
+
+    fn name() -> Name {
+        Name::parse("Halo").unwrap()
+    }
+
+    fn connection(scope: Scope, minted: bool) -> Connection {
+        let (flow, token_url) = match minted {
+            true => ("client_credentials", "https://halo.example/{tenant}/token"),
+            false => ("authorization_code", "https://halo.example/token"),
+        };
+        let body = json!({
+            "name": name(), "flow": flow, "client_id": "c", "client_secret": "s", "token_url": token_url,
+            "authorization_url": "https://halo.example/authorize", "token_url_defaults": {"tenant": "main"},
+        });
+        let body = body.as_object().unwrap().clone();
+        let new = NewConnection::from_input(body, Rules::default(), true).unwrap();
+        Connection {
+            id: ConnectionId::new(),
+            name: new.name,
+            scope,
+            settings: new.settings,
+            client_secret: None,
+            pending_until: None,
+            connect_error: None,
+            created_at: Timestamp::now(),
+            updated_at: Timestamp::now(),
+            revision: 1,
+        }
+    }
+
+    fn put(found: &mut Found, key: &ItemKey, item: &impl Serialize) {
+        found.put(key.clone(), serde_dynamo::to_item(item).unwrap());
+    }
+
+    fn put_grant(found: &mut Found, key: &ItemKey, lying: Option<Lying>, connection: &Connection) {
+        let Some(Lying { of_this, status }) = lying else { return };
+        let id = if of_this { connection.id } else { ConnectionId::new() };
+        let grant = json!({
+            "id": GrantId::new(), "connection_id": id, "incarnation": uuid::Uuid::new_v4(), "generation": 1, "status": status,
+            "created_at": Timestamp::now(), "updated_at": Timestamp::now(),
+        });
+        put(found, key, &grant);
+    }
+
+    proptest! {
+        /// The contract's "Lookup order", told a second time and from the other end.
+        #[test]
+        fn the_own_connection_comes_first_and_then_the_own_grant_on_the_global_one(world in world(), for_platform: bool) {
+            let organization = Scope::Organization(OrganizationId::new());
+            let scope = if for_platform { Scope::Global } else { organization };
+            let (own, global) = (connection(organization, world.minted), connection(Scope::Global, world.minted));
+            let folded = name().folded();
+            let mut found = Found::default();
+            if world.own {
+                put(&mut found, &ItemKey::connection(organization, &folded), &own);
+            }
+            if world.global {
+                put(&mut found, &ItemKey::connection(Scope::Global, &folded), &global);
+            }
+            put_grant(&mut found, &ItemKey::grant(organization, organization, &folded), world.own_grant, &own);
+            put_grant(&mut found, &ItemKey::grant(organization, Scope::Global, &folded), world.own_on_global, &global);
+            put_grant(&mut found, &ItemKey::grant(Scope::Global, Scope::Global, &folded), world.global_grant, &global);
+
+            let reached = choose(&mut found, scope, Candidates::of(scope, &folded), None).unwrap();
+
+            let Some(reached) = reached else {
+                prop_assert!(!world.global && (for_platform || !world.own), "there was a connection");
+                return Ok(());
+            };
+            // Never a connection or grant of a third party, whatever lies around.
+            prop_assert!(reached.grant.as_ref().is_none_or(|grant| grant.connection_id == reached.connection.id));
+            prop_assert!([scope, Scope::Global].contains(&reached.connection.scope));
+            prop_assert!([scope, Scope::Global].contains(&reached.grant_scope));
+            prop_assert_eq!(reached.connection.scope == organization, world.own && !for_platform);
+            // A broken connection of one's own is still the one: nothing falls back to the platform's.
+            let lies_in = |lying: Option<Lying>| lying.filter(|lying| lying.of_this).map(|lying| lying.status);
+            let expected = match reached.connection.scope {
+                Scope::Organization(_) => (organization, lies_in(world.own_grant)),
+                Scope::Global if for_platform => (Scope::Global, lies_in(world.global_grant)),
+                Scope::Global if world.minted => (organization, lies_in(world.own_on_global)),
+                Scope::Global => match lies_in(world.own_on_global) {
+                    Some(status) if status != GrantStatus::Disconnected => (organization, Some(status)),
+                    _ => (Scope::Global, lies_in(world.global_grant)),
+                },
+            };
+            prop_assert_eq!((reached.grant_scope, reached.grant.as_ref().map(|grant| grant.status)), expected);
+            prop_assert_eq!(reached.mint_at.is_some(), world.minted);
+            let owner = reached.connection.scope;
+            prop_assert_eq!(reached.grant_key, ItemKey::grant(reached.grant_scope, owner, &folded));
+        }
+    }
+}

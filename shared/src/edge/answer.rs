@@ -1,9 +1,6 @@
 //! Answers: JSON, and problems as RFC 9457 has them. The one place where codes meet HTTP statuses.
 
-use lambda_http::{
-    Body,
-    http::{HeaderValue, StatusCode, header},
-};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,7 +14,8 @@ use crate::{
 /// The largest page, in bytes.
 const MAX_PAGE: usize = 4 * 1024 * 1024;
 
-pub type Response = lambda_http::http::Response<Body>;
+/// Every body is text.
+pub type Response = http::Response<String>;
 
 /// 200 with a JSON body.
 pub fn ok(body: &impl Serialize) -> Result<Response, Problem> {
@@ -31,7 +29,7 @@ pub fn created(body: &impl Serialize) -> Result<Response, Problem> {
 
 /// 204.
 pub fn no_content() -> Response {
-    let mut response = Response::new(Body::Empty);
+    let mut response = Response::new(String::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
@@ -102,7 +100,7 @@ pub fn document(request: &Request, text: &str) -> Result<Response, Problem> {
     let known = request.header("if-none-match").is_some_and(|known| known == "*" || known.contains(&etag));
     let mut response = text_response(StatusCode::OK, "application/json", text.to_owned());
     if known {
-        response = Response::new(Body::Empty);
+        response = Response::new(String::new());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();
@@ -151,7 +149,7 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> Result<Response, 
 }
 
 fn text_response(status: StatusCode, content_type: &'static str, body: String) -> Response {
-    let mut response = Response::new(Body::Text(body));
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -197,7 +195,7 @@ mod tests {
     fn a_problem_names_code_fix_and_request_and_never_its_cause() {
         let problem_ = Problem::internal("password=hunter2");
         let response = problem(&problem_, "req-1");
-        let body: serde_json::Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+        let body: serde_json::Value = serde_json::from_str(response.body()).unwrap();
         assert_eq!(response.status(), 500);
         assert_eq!(body["type"], "urn:bifrost:problem:internal");
         assert_eq!(body["request_id"], "req-1");

@@ -6,15 +6,17 @@
 pub mod answer;
 mod authorizer;
 mod caller;
+#[cfg(test)]
+mod catalogue;
+mod event;
 mod log;
 pub mod pages;
 mod request;
 mod schedule;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
-use lambda_http::service_fn;
-use lambda_runtime::Error;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::{app::Bifrost, model::Problem};
 pub use answer::Response;
@@ -31,14 +33,14 @@ where
     log::start();
     let bifrost = Arc::new(Bifrost::from_environment()?);
     let handle = &handle;
-    lambda_http::run(service_fn(move |event| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<event::Event>| {
         let bifrost = Arc::clone(&bifrost);
         let request = Request::from_event(event, &bifrost.environment);
         let route = request.route().to_owned();
         let request_id = request.request_id().to_owned();
         // Here, so that no handler can forget it: whoever is asked, the key must be good now and there.
         let answer = request.check_key().map(|()| handle(bifrost, request));
-        async move {
+        let answered = async move {
             let answer = match answer {
                 Ok(answer) => answer.await,
                 Err(problem) => Err(problem),
@@ -51,8 +53,10 @@ where
                 }
             };
             tracing::info!(route, request_id, status = response.status().as_u16(), "answered");
-            Ok::<_, Error>(response)
-        }
+            Ok(event::Answer::from(response))
+        };
+        // Boxed without its type, which holds the types of everything it awaits and is too deep for the compiler.
+        Box::pin(answered) as Pin<Box<dyn Future<Output = Result<event::Answer, Error>> + Send>>
     }))
     .await
 }

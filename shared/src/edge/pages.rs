@@ -6,10 +6,7 @@
 use std::{sync::OnceLock, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use lambda_http::{
-    Body,
-    http::{HeaderName, HeaderValue, StatusCode, header},
-};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest;
 
@@ -162,7 +159,7 @@ fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
             body { main { (body) } }
         }
     };
-    let mut response = Response::new(Body::Text(document.into_string()));
+    let mut response = Response::new(document.into_string());
     *response.status_mut() = status;
     let fixed = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),

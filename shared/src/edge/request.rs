@@ -1,13 +1,12 @@
 //! A request as a handler reads it.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
-use lambda_http::{
-    Body, RequestExt, aws_lambda_events::query_map::QueryMap, http::HeaderMap, request::RequestContext,
-};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use lambda_runtime::LambdaEvent;
 use serde_json::{Map, Value};
 
-use super::{caller, schedule::deadline};
+use super::{caller, event::Event, schedule::deadline};
 use crate::{
     app::{Deadline, page::PageRequest},
     environment::Environment,
@@ -33,10 +32,11 @@ pub struct Request {
     route: String,
     request_id: String,
     public_url: String,
-    path: QueryMap,
-    query: QueryMap,
-    headers: HeaderMap,
-    body: Body,
+    path: HashMap<String, String>,
+    query: Vec<(String, String)>,
+    headers: HashMap<String, String>,
+    cookies: Vec<String>,
+    body: Vec<u8>,
     deadline: Deadline,
     method_is_post: bool,
 }
@@ -52,25 +52,29 @@ impl std::fmt::Debug for Request {
 }
 
 impl Request {
-    pub(super) fn from_event(event: lambda_http::Request, environment: &Environment) -> Self {
-        let context = match event.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.clone(),
-            _ => Default::default(),
+    pub(super) fn from_event(event: LambdaEvent<Event>, environment: &Environment) -> Self {
+        let LambdaEvent { payload: event, context: invocation } = event;
+        let context = event.request_context;
+        let caller = context.authorizer.and_then(|authorizer| caller::from_context(&authorizer.lambda?));
+        let own_origin = || format!("https://{}", context.domain_name);
+        let body = match (event.body.unwrap_or_default(), event.is_base64_encoded) {
+            (text, false) => text.into_bytes(),
+            // What is no base64 is no JSON and no form either.
+            (text, true) => STANDARD.decode(&text).unwrap_or_else(|_| text.into_bytes()),
         };
-        let caller = context.authorizer.and_then(|authorizer| caller::from_context(&authorizer.fields));
-        let own_origin = || format!("https://{}", context.domain_name.unwrap_or_default());
         Self {
             caller,
-            source: context.http.source_ip.and_then(|address| address.parse().ok()),
-            route: context.route_key.unwrap_or_default(),
-            request_id: context.request_id.unwrap_or_default(),
+            source: context.http.source_ip.parse().ok(),
+            route: context.route_key,
+            request_id: context.request_id,
             public_url: environment.public_url.clone().unwrap_or_else(own_origin),
-            path: event.path_parameters(),
-            query: event.query_string_parameters(),
-            deadline: event.lambda_context_ref().map_or(Deadline::after(Default::default()), deadline),
-            method_is_post: event.method() == lambda_http::http::Method::POST,
-            headers: event.headers().clone(),
-            body: event.into_body(),
+            path: event.path_parameters.unwrap_or_default(),
+            query: url::form_urlencoded::parse(event.raw_query_string.as_bytes()).into_owned().collect(),
+            headers: event.headers,
+            cookies: event.cookies.unwrap_or_default(),
+            body,
+            deadline: deadline(&invocation),
+            method_is_post: context.http.method == "POST",
         }
     }
 
@@ -115,7 +119,7 @@ impl Request {
 
     /// A part of the path, decoded by the gateway.
     pub fn path(&self, name: &str) -> Option<&str> {
-        self.path.first(name)
+        self.path.get(name).map(String::as_str)
     }
 
     /// The `{name}` in the path. A text that can't be a name names nothing.
@@ -144,8 +148,9 @@ impl Request {
         text.parse().map_err(|_| Problem::invalid("organization_id", "must be a UUID"))
     }
 
+    /// The first of that name.
     pub fn query(&self, name: &str) -> Option<&str> {
-        self.query.first(name)
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// `?integration=`
@@ -210,7 +215,7 @@ impl Request {
 
     /// The body as a JSON object. An empty one counts as `{}`: what is missing in it is named field by field.
     pub fn json(&self) -> Result<Map<String, Value>, Problem> {
-        let bytes: &[u8] = self.body.as_ref();
+        let bytes = self.body.as_slice();
         if bytes.len() > MAX_BODY {
             return Err(Problem::new(Code::BodyTooLarge, format!("The body has {} bytes.", bytes.len())));
         }
@@ -231,7 +236,7 @@ impl Request {
 
     /// A field of a posted HTML form.
     pub fn form(&self, name: &str) -> Option<String> {
-        let bytes: &[u8] = self.body.as_ref();
+        let bytes = self.body.as_slice();
         if bytes.len() > MAX_BODY {
             return None;
         }
@@ -239,14 +244,14 @@ impl Request {
         fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
+    /// `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        self.headers.get(name).map(String::as_str)
     }
 
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        let cookies = self.headers.get_all("cookie").into_iter().filter_map(|value| value.to_str().ok());
-        let mut pairs =
-            cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let lines = self.cookies.iter().flat_map(|line| line.split(';'));
+        let mut pairs = lines.filter_map(|pair| pair.trim().split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
@@ -269,5 +274,157 @@ impl Request {
 
     pub fn deadline(&self) -> Deadline {
         self.deadline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::{
+        collection::{btree_map, vec},
+        option,
+        prelude::*,
+    };
+    use serde_json::json;
+
+    use super::*;
+    use crate::arbitrary::{self, SECRET, mutated, text};
+
+    fn read(event: Value) -> Request {
+        let event: Event = serde_json::from_value(event).unwrap();
+        Request::from_event(LambdaEvent::new(event, Default::default()), &Environment::default())
+    }
+
+    fn asking(query: &str) -> Request {
+        read(json!({"rawQueryString": query}))
+    }
+
+    fn sending(body: &[u8]) -> Request {
+        read(json!({"body": STANDARD.encode(body), "isBase64Encoded": true}))
+    }
+
+    /// What API Gateway makes of a stranger's request: its texts are anyone's, its shape is not.
+    fn event() -> impl Strategy<Value = Value> {
+        let texts = || btree_map(prop_oneof![text(), "[a-z-]{1,12}"], text(), 0..5);
+        let context = (text(), text(), text(), text(), option::of(arbitrary::json()));
+        let context = context.prop_map(|(host, method, ip, id, caller)| {
+            let authorizer = caller.filter(Value::is_object).map(|caller| json!({"lambda": caller}));
+            json!({
+                "domainName": host, "requestId": id, "routeKey": "$default", "authorizer": authorizer,
+                "http": {"method": method, "sourceIp": ip, "path": host, "userAgent": host},
+            })
+        });
+        let rest = (text(), texts(), vec(text(), 0..4), texts(), option::of(text()), any::<bool>());
+        (context, rest).prop_map(|(context, (query, headers, cookies, path, body, encoded))| {
+            json!({
+                "version": "2.0", "rawPath": "/x", "rawQueryString": query, "headers": headers, "cookies": cookies,
+                "pathParameters": path, "requestContext": context, "body": body, "isBase64Encoded": encoded,
+            })
+        })
+    }
+
+    /// A refusal of what was asked is the caller's to mend, and repeats nothing of it.
+    fn check_refusal(problem: &Problem) -> Result<(), TestCaseError> {
+        let codes = [Code::InvalidInput, Code::MalformedBody, Code::StaleRevision, Code::NotFound];
+        prop_assert!(codes.contains(&problem.code), "{problem}");
+        prop_assert!(
+            !format!("{problem} {:?} {}", problem.errors, problem.fix).contains(SECRET),
+            "{problem}"
+        );
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_through_the_gateway_can_be_asked_everything(event in event(), name in text()) {
+            let request = read(event);
+            // None of these texts is the context of a caller, and nobody is one without it.
+            prop_assert_eq!(request.caller().unwrap_err().code, Code::Internal);
+            let debugged = format!("{request:?}");
+            prop_assert!(!debugged.contains(SECRET) || request.request_id().contains(SECRET), "{}", debugged);
+            let _ = (request.query(&name), request.header(&name), request.cookie(&name), request.form(&name), request.path(&name));
+            let refused = [
+                request.name("integration").err(), request.api_key().err(), request.organization().err(), request.integration().err(),
+                request.query_organization().err(), request.flag(&name).err(), request.if_match().err(), request.page().err(),
+                request.json().err(),
+            ];
+            for problem in refused.iter().flatten() {
+                prop_assert!(problem.errors.iter().any(|error| error.field == name) || check_refusal(problem).is_ok(), "{problem}");
+            }
+        }
+
+        #[test]
+        fn a_query_is_read_as_it_was_written(pairs in vec((text(), text()), 0..5)) {
+            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            let request = asking(&query);
+            for (name, _) in &pairs {
+                let first = pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+                prop_assert_eq!(request.query(name), first);
+            }
+        }
+
+        #[test]
+        fn a_cookie_is_found_among_others(pairs in vec(("[a-z]{1,4}", "[!-:<-~]{0,12}"), 1..5), together: bool) {
+            let texts: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let cookies = if together { vec![texts.join("; ")] } else { texts };
+            let request = read(json!({"cookies": cookies}));
+            for (name, _) in &pairs {
+                let first = pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+                prop_assert_eq!(request.cookie(name), first);
+            }
+        }
+
+        #[test]
+        fn a_body_is_an_object_or_malformed_and_is_not_repeated(
+            body in mutated(arbitrary::json().prop_map(|value| json!({"a": value, "b": SECRET}).to_string().into_bytes())),
+        ) {
+            match sending(&body).json() {
+                Ok(fields) if fields.is_empty() => {}
+                Ok(fields) => prop_assert_eq!(Value::Object(fields), serde_json::from_slice::<Value>(&body).unwrap()),
+                Err(problem) => {
+                    prop_assert_eq!(problem.code, Code::MalformedBody);
+                    check_refusal(&problem)?;
+                }
+            }
+        }
+
+        #[test]
+        fn only_a_revision_in_quotes_is_an_etag(text in prop_oneof![text(), "\"?[0-9]{0,21}\"?", "W/\"[0-9]\""]) {
+            let request = read(json!({"headers": {"if-match": text}}));
+            let inner = text.trim().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+            match request.if_match() {
+                Ok(None) => prop_assert_eq!(text.trim(), "*"),
+                Ok(Some(revision)) => prop_assert_eq!(inner.and_then(|text| text.parse().ok()), Some(revision)),
+                Err(problem) => prop_assert_eq!(problem.code, Code::StaleRevision),
+            }
+        }
+
+        #[test]
+        fn a_page_is_of_1_to_200(limit in prop_oneof![text(), any::<i64>().prop_map(|limit| limit.to_string()), (0..300_i32).prop_map(|limit| limit.to_string())]) {
+            let query: BTreeMap<&str, &str> = BTreeMap::from([("limit", limit.as_str())]);
+            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+            match asking(&query).page() {
+                Ok(page) => {
+                    prop_assert!((1..=200).contains(&page.limit) && limit.parse() == Ok(page.limit));
+                    prop_assert_eq!(page.cursor, None);
+                }
+                Err(problem) => prop_assert_eq!(&problem.errors[0].field, "limit"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_is_refused_before_it_is_read() {
+        let largest = |size: usize| sending(&vec![b' '; size]).json().map_err(|problem| problem.code);
+        assert_eq!(largest(MAX_BODY), Ok(Map::new()));
+        assert_eq!(largest(MAX_BODY + 1), Err(Code::BodyTooLarge));
+    }
+
+    #[test]
+    fn what_the_gateway_leaves_out_is_empty() {
+        let request = read(json!({"pathParameters": null, "cookies": null, "body": null}));
+        assert_eq!(request.json().unwrap(), Map::new());
+        assert_eq!((request.path("name"), request.cookie("a")), (None, None));
     }
 }

@@ -45,6 +45,7 @@ pub struct Failure {
 impl Failure {
     /// A failure that we noticed ourselves. `detail` is our own text, and holds no secret.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(meaning(code).is_some(), "{code} is not in the table");
         Self::described(meaning(code).unwrap_or(UNKNOWN), code, detail.into())
     }
 
@@ -90,7 +91,7 @@ impl Failure {
     }
 }
 
-type Meaning = (FailureClass, &'static str, &'static str);
+pub(crate) type Meaning = (FailureClass, &'static str, &'static str);
 
 /// An error that providers invented. It is not known to be final, nor to concern other grants of the connection, so
 /// this grant alone is tried again, later and later.
@@ -100,151 +101,222 @@ const UNKNOWN: Meaning = (
     "Look the code up in the provider's documentation. If it stays, connect again.",
 );
 
-/// The table: every code with a meaning to us, its class, title and fix.
+/// Every code with a meaning to us, its class, title and fix.
 ///
 /// With underscores: RFC 6749 4.1.2.1 and 5.2, RFC 7009 2.2.1, RFC 8628 3.5, RFC 8707 2, OpenID Connect Core 3.1.2.6,
 /// and what GitHub (`docs.github.com`, "Troubleshooting OAuth app access token request errors") and Slack
 /// (`oauth.v2.access`) say in their stead. With hyphens: ours.
-fn meaning(code: &str) -> Option<Meaning> {
-    use FailureClass::{Ambiguous, Client, Malformed, Terminal, Throttled, Transient};
-
-    Some(match code {
-        "invalid_grant"
-        | "bad_refresh_token"
-        | "bad_verification_code"
-        | "code_already_used"
-        | "invalid_code"
-        | "invalid_refresh_token"
-        | "token_expired"
-        | "token_revoked" => (
-            Terminal,
+pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
+    (
+        &[
+            "invalid_grant",
+            "bad_refresh_token",
+            "bad_verification_code",
+            "code_already_used",
+            "invalid_code",
+            "invalid_refresh_token",
+            "token_expired",
+            "token_revoked",
+        ],
+        (
+            FailureClass::Terminal,
             "The provider no longer accepts this grant",
             "Connect again: ask for a new connect link and sign in. If connecting itself ends like this, start anew, \
              finish within a few minutes, and compare redirect_uri with the one registered at the provider.",
         ),
-        "access_denied"
-        | "account_selection_required"
-        | "consent_required"
-        | "interaction_required"
-        | "login_required" => (
-            Terminal,
+    ),
+    (
+        &[
+            "access_denied",
+            "account_selection_required",
+            "consent_required",
+            "interaction_required",
+            "login_required",
+        ],
+        (
+            FailureClass::Terminal,
             "The provider wants a person to sign in and consent",
             "Connect again, with an account that may grant the scopes asked for, and agree to them.",
         ),
-        "invalid_client" | "bad_client_secret" | "incorrect_client_credentials" | "invalid_client_id" => (
-            Client,
+    ),
+    (
+        &["invalid_client", "bad_client_secret", "incorrect_client_credentials", "invalid_client_id"],
+        (
+            FailureClass::Client,
             "The provider does not accept the client's credentials",
             "Compare client_id and client_secret with the app registration at the provider; the secret may have \
              expired. If both are right, try the other client_auth (\"basic\" or \"post\").",
         ),
-        "unauthorized_client" | "unsupported_grant_type" | "unsupported_response_type" => (
-            Client,
+    ),
+    (
+        &["unauthorized_client", "unsupported_grant_type", "unsupported_response_type"],
+        (
+            FailureClass::Client,
             "The provider does not let this client use this flow",
             "Allow the connection's flow in the app registration at the provider, and check that the app is enabled \
              for this tenant.",
         ),
-        "invalid_scope" | "invalid_target" | "invalid_resource" => (
-            Client,
+    ),
+    (
+        &["invalid_scope", "invalid_target", "invalid_resource"],
+        (
+            FailureClass::Client,
             "The provider does not know a scope, audience or resource",
             "Correct the connection's scopes, audience or token_params, and allow them in the app registration.",
         ),
-        "invalid_request" | "unsupported_token_type" => (
-            Client,
+    ),
+    (
+        &["invalid_request", "unsupported_token_type"],
+        (
+            FailureClass::Client,
             "The provider does not understand the request",
             "Check the connection against the provider's documentation: client_auth, pkce, scopes and token_params.",
         ),
-        "redirect_uri_mismatch" | "bad_redirect_uri" => (
-            Client,
+    ),
+    (
+        &["redirect_uri_mismatch", "bad_redirect_uri"],
+        (
+            FailureClass::Client,
             "The provider does not know our redirect URI",
             "Copy the connection's redirect_uri, letter by letter, into the app registration at the provider.",
         ),
-        "slow_down" | "rate_limited" | "ratelimited" | "too_many_requests" | "provider-throttled" => (
-            Throttled { retry_after: None },
+    ),
+    (
+        &["slow_down", "rate_limited", "ratelimited", "too_many_requests", "provider-throttled"],
+        (
+            FailureClass::Throttled { retry_after: None },
             "The provider asks for fewer requests",
             "Nothing to do: it is tried again when the provider allows. If it stays, ask there for a higher limit.",
         ),
-        "server_error"
-        | "temporarily_unavailable"
-        | "internal_error"
-        | "service_unavailable"
-        | "provider-unavailable" => (
-            Transient,
+    ),
+    (
+        &[
+            "server_error",
+            "temporarily_unavailable",
+            "internal_error",
+            "service_unavailable",
+            "provider-unavailable",
+        ],
+        (
+            FailureClass::Transient,
             "The provider is having trouble",
             "Nothing to do: it is tried again by itself. If it stays, look at the provider's status page.",
         ),
-        "provider-error" => UNKNOWN,
-        "provider-refused" => (
-            Transient,
+    ),
+    (&["provider-error"], UNKNOWN),
+    (
+        &["provider-refused"],
+        (
+            FailureClass::Transient,
             "The provider refused without giving a reason",
             "Check the connection's URLs and client_auth. If they are right, a firewall of the provider may refuse \
              our address; ask the provider.",
         ),
-        "wrong-endpoint" => (
-            Client,
+    ),
+    (
+        &["wrong-endpoint"],
+        (
+            FailureClass::Client,
             "The provider has no such endpoint",
             "Correct the connection's token_url (or revocation_url) from the provider's documentation, and the \
              values that fill its placeholders.",
         ),
-        "provider-unreachable" => (
-            Transient,
+    ),
+    (
+        &["provider-unreachable"],
+        (
+            FailureClass::Transient,
             "The provider can't be reached",
             "Check the host in the connection's URLs. If it is right, nothing to do: it is tried again by itself.",
         ),
-        "tls-failed" => (
-            Transient,
+    ),
+    (
+        &["tls-failed"],
+        (
+            FailureClass::Transient,
             "No trusted encrypted connection to the provider",
             "The provider needs a valid certificate from a public authority, for the host in the connection's URL.",
         ),
-        "url-not-allowed" => (
-            Client,
+    ),
+    (
+        &["url-not-allowed"],
+        (
+            FailureClass::Client,
             "The URL is not one that may be called",
             "Use an https URL without user name or password.",
         ),
-        "address-not-allowed" => (
-            Client,
+    ),
+    (
+        &["address-not-allowed"],
+        (
+            FailureClass::Client,
             "The provider's host has no public address",
             "Use a host on the public Internet; private, local and reserved addresses are never called.",
         ),
-        "client-auth-unsupported" => (
-            Client,
+    ),
+    (
+        &["client-auth-unsupported"],
+        (
+            FailureClass::Client,
             "This way of client authentication is not supported yet",
             "Set client_auth to \"basic\" or \"post\".",
         ),
-        "redirect-uri-invalid" => (
-            Client,
+    ),
+    (
+        &["redirect-uri-invalid"],
+        (
+            FailureClass::Client,
             "The redirect URI is not a URL",
             "Check the public URL that the stack was deployed with.",
         ),
-        "provider-timeout" => (
-            Ambiguous,
+    ),
+    (
+        &["provider-timeout"],
+        (
+            FailureClass::Ambiguous,
             "The provider did not answer in time",
             "Nothing to do: it is tried once more. If the provider has already replaced the token, connect again.",
         ),
-        "answer-lost" => (
-            Ambiguous,
+    ),
+    (
+        &["answer-lost"],
+        (
+            FailureClass::Ambiguous,
             "The connection broke before the provider's answer was complete",
             "Nothing to do: it is tried once more. If the provider has already replaced the token, connect again.",
         ),
-        "answer-too-large" => (
-            Malformed,
+    ),
+    (
+        &["answer-too-large"],
+        (
+            FailureClass::Malformed,
             "The provider's answer is too large to be one",
             "Check that the URL is the provider's OAuth endpoint, and not a page for people. The old token may have \
              been spent all the same: if the next try is refused, connect again.",
         ),
-        "malformed-answer" => (
-            Malformed,
+    ),
+    (
+        &["malformed-answer"],
+        (
+            FailureClass::Malformed,
             "The provider's answer can't be read",
             "Check that token_url is the provider's OAuth token endpoint. The old token may have been spent all the \
              same: if the next try is refused, connect again.",
         ),
-        "unexpected-redirect" => (
-            Malformed,
+    ),
+    (
+        &["unexpected-redirect"],
+        (
+            FailureClass::Malformed,
             "The provider answered with a redirect",
             "Set the URL to where the provider's endpoint really is; redirects are never followed, because they \
              would carry secrets along.",
         ),
-        _ => return None,
-    })
+    ),
+];
+
+fn meaning(code: &str) -> Option<Meaning> {
+    MEANINGS.iter().find(|(codes, _)| codes.contains(&code)).map(|(_, meaning)| *meaning)
 }
 
 /// The longest text of a provider that is kept, in characters.

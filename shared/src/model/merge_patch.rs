@@ -24,9 +24,11 @@ pub(super) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::arbitrary;
 
     /// The cases of RFC 7396, appendix A, whose target and patch are objects.
     #[test]
@@ -47,6 +49,84 @@ mod tests {
             let (Value::Object(mut merged), Value::Object(patch)) = (target, patch) else { unreachable!() };
             merge(&mut merged, patch);
             assert_eq!(Value::Object(merged), expected);
+        }
+    }
+
+    /// RFC 7396 section 2, word by word.
+    fn by_the_book(target: Value, patch: Value) -> Value {
+        let Value::Object(patch) = patch else { return patch };
+        let mut target = match target {
+            Value::Object(target) => target,
+            _ => Map::new(),
+        };
+        for (name, value) in patch {
+            if value.is_null() {
+                target.remove(&name);
+            } else {
+                let old = target.remove(&name).unwrap_or_default();
+                target.insert(name, by_the_book(old, value));
+            }
+        }
+        Value::Object(target)
+    }
+
+    /// The patch that makes `from` into `to`, which hold no null.
+    fn difference(from: &Map<String, Value>, to: &Map<String, Value>) -> Map<String, Value> {
+        let gone = from.keys().filter(|key| !to.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+        let changed = to.iter().filter(|(key, value)| from.get(*key) != Some(value));
+        let changed = changed.map(|(key, value)| match (from.get(key), value) {
+            (Some(Value::Object(from)), Value::Object(to)) => {
+                (key.clone(), Value::Object(difference(from, to)))
+            }
+            _ => (key.clone(), value.clone()),
+        });
+        gone.chain(changed).collect()
+    }
+
+    /// Objects that share names, so that patches meet something.
+    fn object() -> impl Strategy<Value = Map<String, Value>> {
+        let inner = proptest::collection::btree_map("[a-c]", arbitrary::json(), 0..4);
+        let inner = inner.prop_map(|members| Value::Object(members.into_iter().collect()));
+        let value = prop_oneof![arbitrary::json(), inner];
+        proptest::collection::btree_map("[a-c]", value, 0..4)
+            .prop_map(|members| members.into_iter().collect())
+    }
+
+    fn without_nulls(value: Value) -> Value {
+        match value {
+            Value::Object(members) => {
+                let members = members.into_iter().filter(|(_, value)| !value.is_null());
+                Value::Object(members.map(|(key, value)| (key, without_nulls(value))).collect())
+            }
+            other => other,
+        }
+    }
+
+    fn merged(mut target: Map<String, Value>, patch: Map<String, Value>) -> Map<String, Value> {
+        merge(&mut target, patch);
+        target
+    }
+
+    proptest! {
+        #[test]
+        fn merges_as_rfc_7396_says(target in object(), patch in object()) {
+            let expected = by_the_book(Value::Object(target.clone()), Value::Object(patch.clone()));
+            prop_assert_eq!(Value::Object(merged(target, patch)), expected);
+        }
+
+        #[test]
+        fn a_patch_applied_twice_is_a_patch_applied_once(target in object(), patch in object()) {
+            let once = merged(target, patch.clone());
+            prop_assert_eq!(&merged(once.clone(), patch), &once);
+        }
+
+        #[test]
+        fn for_any_two_objects_there_is_a_patch_between_them(from in object(), to in object()) {
+            let (Value::Object(from), Value::Object(to)) = (without_nulls(from.into()), without_nulls(to.into())) else {
+                unreachable!("objects stay objects")
+            };
+            let patch = difference(&from, &to);
+            prop_assert_eq!(merged(from, patch), to);
         }
     }
 }

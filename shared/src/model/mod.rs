@@ -21,6 +21,8 @@ pub mod preset;
 pub mod problem;
 pub mod scope;
 pub mod secret;
+#[cfg(test)]
+mod strangers;
 pub mod timestamp;
 pub mod url_template;
 

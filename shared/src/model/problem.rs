@@ -56,22 +56,22 @@ macro_rules! codes {
 }
 
 codes! {
-    MalformedBody "malformed-body" "The body is not JSON"
-        "Send one JSON object with the header Content-Type: application/json.";
+    MalformedBody "malformed-body" "The body is not a JSON object"
+        "Send one JSON object as the body, in UTF-8.";
     InvalidInput "invalid-input" "The request has invalid values"
         "Correct the fields listed under errors and send the request again.";
     BodyTooLarge "body-too-large" "The body is too large"
-        "Send at most 256 KiB.";
+        "Send at most 256 KiB; an import can be sent in parts.";
     ScopeForbidden "scope-forbidden" "That scope is not yours"
         "Leave scope out to work in your own organization; other scopes need a key of a provider organization.";
     Forbidden "forbidden" "Your key's role does not allow this"
         "Use a key whose role allows it, or ask an administrator.";
     KeyExpired "key-expired" "The key has expired"
-        "Make a new key with POST /keys.";
+        "Ask whoever manages your keys for a new one; another key makes it with POST /keys.";
     NetworkForbidden "network-forbidden" "The key may not be used from this network"
-        "Call from an address in the key's allowed_cidrs, or make a key for this network.";
+        "Call from an address in the key's allowed_cidrs, or use a key made for this network.";
     NotFound "not-found" "There is no such thing"
-        "Check the name or id; names are compared without regard to case and separators.";
+        "Check the name or id, and the scope it is looked for in; case and separators in a name do not matter.";
     NameTaken "name-taken" "The name is taken"
         "Choose another name; case and the separators - _ . and space do not tell names apart.";
     EntityTaken "entity-taken" "The entity id belongs to another organization"
@@ -85,7 +85,7 @@ codes! {
     StaleRevision "stale-revision" "It has changed since it was read"
         "Read it again and repeat the change with the new ETag.";
     WrongFlow "wrong-flow" "The connection's flow has no such step"
-        "Use this with connections of the flow authorization_code.";
+        "Ask for a token at once: a connection of the flow client_credentials needs no sign-in.";
     IntegrationRequired "integration-required" "An integration is needed to fill in the URL"
         "Name the integration with ?integration=, so that its mapping can fill the placeholders.";
     PlaceholderUnresolved "placeholder-unresolved" "A placeholder in a URL has no value"
@@ -97,17 +97,17 @@ codes! {
     ClientRejected "client-rejected" "The provider refuses the connection's client id or secret"
         "Check client_id and client_secret at the provider and update the connection.";
     ProviderUnavailable "provider-unavailable" "The provider gave no usable answer"
-        "Nothing needs to be done unless it lasts: we keep trying.";
+        "Repeat the request after the time in Retry-After; if it lasts, see the connection's last_error.";
     ProviderRefused "provider-refused" "The provider refused the request"
-        "See detail for the provider's reason.";
+        "Correct what detail names, at the provider or in the connection, and try again.";
     RefreshInProgress "refresh-in-progress" "Another request is refreshing this token"
         "Repeat the request after the time in Retry-After.";
     SecretUnavailable "secret-unavailable" "A secret this needs cannot be read now"
-        "Check the connection's client_secret or client_secret_ref.";
+        "Set the client_secret or the secret value anew; for a client_secret_ref, check that its secret exists.";
     LinkInvalid "link-invalid" "This link does not work any more"
         "Ask whoever sent it for a new one.";
     Unavailable "unavailable" "Something we depend on does not answer"
-        "Repeat the request in a moment.";
+        "Repeat the request after the time in Retry-After.";
     Internal "internal" "Something is wrong on our side"
         "Report the request_id to whoever runs this service.";
 }

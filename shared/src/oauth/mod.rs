@@ -13,6 +13,8 @@ mod exchange;
 mod outbound;
 mod revoke;
 #[cfg(test)]
+mod strangers;
+#[cfg(test)]
 mod tests;
 mod token_answer;
 

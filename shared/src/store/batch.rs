@@ -49,6 +49,13 @@ fn push(keys: &mut Vec<ItemKey>, key: ItemKey) {
     }
 }
 
+#[cfg(test)]
+impl Found {
+    pub(crate) fn put(&mut self, key: ItemKey, item: Item) {
+        self.0.insert(key, item);
+    }
+}
+
 impl Found {
     /// Takes an item out as what it is.
     pub fn take<T: DeserializeOwned>(&mut self, key: &ItemKey) -> Result<Option<T>, Problem> {

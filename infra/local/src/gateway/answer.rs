@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_of_lambda_http_becomes_http() {
+    async fn an_answer_in_format_2_becomes_http() {
         let answer = json!({
             "statusCode": 303, "headers": {"location": "/there"}, "multiValueHeaders": {},
             "cookies": ["a=1; HttpOnly", "b=2"], "body": "see there", "isBase64Encoded": false,

@@ -31,11 +31,13 @@ use authorizer::{Authorizers, Decision, Undecided};
 use event::Incoming;
 use route::{Match, Routes};
 
-/// What an HTTP API takes as a request at most.
-const LARGEST_REQUEST: usize = 10 * 1024 * 1024;
-
-/// What it takes as request line and header values together.
+/// What an HTTP API takes as a body at most
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
+const LARGEST_BODY: usize = 10 * 1024 * 1024;
+/// The same for the request line and the values of all headers together.
 const LARGEST_HEAD: usize = 10_240;
+/// What Lambda takes as an event at most (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+const LARGEST_EVENT: usize = 6 * 1024 * 1024;
 
 pub(crate) struct Gateway {
     routes: Routes,
@@ -68,7 +70,7 @@ impl Gateway {
         let Some(found) = self.routes.find(&parts.method, parts.uri.path()) else {
             return plain(StatusCode::NOT_FOUND, "Not Found");
         };
-        let Ok(body) = axum::body::to_bytes(body, LARGEST_REQUEST).await else {
+        let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         };
         let incoming = Incoming { parts: &parts, body: &body, peer, id, api_id: &self.api_id, found: &found };
@@ -76,9 +78,12 @@ impl Gateway {
             Ok(caller) => caller,
             Err(refusal) => return refusal,
         };
-        let event = event::request(&incoming, caller.as_ref());
+        let event = event::request(&incoming, caller.as_ref()).to_string();
+        if event.len() > LARGEST_EVENT {
+            return plain(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        }
         let patience = found.route.patience;
-        match tokio::time::timeout(patience, self.invoke(&found.route.function, &event)).await {
+        match tokio::time::timeout(patience, self.invoke(&found.route.function, event)).await {
             Ok(Outcome::Answer(answer)) => self.translated(&found, &answer),
             Ok(Outcome::Failed(_)) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
             Err(_) => {
@@ -97,7 +102,7 @@ impl Gateway {
             return Err(plain(StatusCode::UNAUTHORIZED, "Unauthorized"));
         };
         let event = event::authorization(incoming, &identity);
-        let ask = self.invoke(&authorizer.function, &event);
+        let ask = self.invoke(&authorizer.function, event.to_string());
         match self.authorizers.decide(authorizer, identity, ask).await {
             Ok(Decision::Allowed(context)) => Ok(Some(context)),
             Ok(Decision::Denied) => Err(plain(StatusCode::FORBIDDEN, "Forbidden")),
@@ -111,9 +116,9 @@ impl Gateway {
         }
     }
 
-    async fn invoke(&self, function: &str, event: &Value) -> Outcome {
+    async fn invoke(&self, function: &str, event: String) -> Outcome {
         match self.pools.get(function) {
-            Some(pool) => pool.invoke(Bytes::from(event.to_string())).await,
+            Some(pool) => pool.invoke(Bytes::from(event)).await,
             None => {
                 Outcome::Failed(crate::runtime::Failure::DidNotStart("there is no such function".to_owned()))
             }

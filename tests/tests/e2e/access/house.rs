@@ -11,17 +11,17 @@ pub(super) const GLOBAL: &str = "global";
 
 /// Two provider organizations and two managed ones, an integration that all are mapped to, and in every scope a
 /// connection of its name.
-pub(super) struct House {
-    pub(super) app: TestApp,
+pub(crate) struct House {
+    pub(crate) app: TestApp,
     provider: TestProvider,
     pub(super) providers: [Organization; 2],
-    pub(super) managed: [Organization; 2],
+    pub(crate) managed: [Organization; 2],
     name: String,
 }
 
 /// How a request says which scope it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// Not at all: the caller's own.
     Nothing,
     /// By its name, where the operation takes it.
@@ -31,7 +31,7 @@ pub(super) enum Said {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     method: Method,
     path: String,
     /// The name or id in the path, if it has one.
@@ -43,9 +43,15 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) async fn by(&self, caller: &Api) -> Answer {
+    pub(crate) async fn by(&self, caller: &Api) -> Answer {
         let body = self.body.as_ref().map(Value::to_string);
         caller.send(self.method.clone(), &self.path, body).await
+    }
+
+    /// The same with this body, if it has one at all.
+    pub(crate) async fn with_body_by(&self, body: &str, caller: &Api) -> Option<Answer> {
+        self.body.as_ref()?;
+        Some(caller.send(self.method.clone(), &self.path, Some(body.to_owned())).await)
     }
 
     /// The same about something that there is not; of another organization, about one that there is not.
@@ -81,7 +87,10 @@ impl std::fmt::Display for Request {
 
 impl House {
     pub(super) async fn new() -> Self {
-        let app = TestApp::shared().await;
+        Self::in_stack(TestApp::shared().await).await
+    }
+
+    pub(crate) async fn in_stack(app: TestApp) -> Self {
         let providers =
             [app.provider_organization("MSP").await, app.provider_organization("Other MSP").await];
         let managed = [app.organization("Acme").await, app.organization("Globex").await];
@@ -103,7 +112,7 @@ impl House {
     }
 
     /// A key of the platform.
-    pub(super) async fn platform_key(&self, role: Role, changes: Value) -> Api {
+    pub(crate) async fn platform_key(&self, role: Role, changes: Value) -> Api {
         let role = format!("{role:?}").to_lowercase();
         let body = json!({"role": role, "organization_id": GLOBAL});
         let made = self.app.root().post("/keys", with(body, changes)).await.expect(201);
@@ -111,7 +120,7 @@ impl House {
     }
 
     /// What it takes away or changes is made for it alone.
-    pub(super) async fn request(&self, operation: Operation, scope: &str, said: Said) -> Request {
+    pub(crate) async fn request(&self, operation: Operation, scope: &str, said: Said) -> Request {
         use Operation as O;
         let app = &self.app;
         let shared = || self.name.clone();
