@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Code, FoldedName, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
-    access::{Caller, Role, SecretReach},
+    access::{Caller, Operation, Role, SecretReach},
     api_key::{self, NewApiKey, PresentedKey},
     config::{ConfigSchema, StoredConfig},
     connection::{Connection, NewConnection, SecretChange},
@@ -278,14 +278,17 @@ proptest! {
     #[test]
     fn a_scope_is_the_callers_own_unless_a_provider_asks(asked in proptest::option::of(scope_text()), home in any::<bool>(), is_provider: bool) {
         let home = if home { Scope::Organization(OrganizationId::new()) } else { Scope::Global };
-        let caller = Caller { home, is_provider, ..root() };
+        // The platform is nobody's customer.
+        let is_provider = is_provider || home == Scope::Global;
+        let caller = Caller { home, is_provider, role: Role::Workflow, ..root() };
         let asked = asked.map(|text| text.replace("own", &home.to_string()));
         let named = match asked.as_deref() {
             None => Ok(home),
             Some("global") => Ok(Scope::Global),
             Some(text) => uuid::Uuid::try_parse(text).map(|id| Scope::Organization(id.to_string().parse().unwrap())),
         };
-        match (caller.scope(asked.as_deref()), named) {
+        let permitted = |scope| caller.permitted(Operation::IntegrationsResolve, scope).map(|()| scope);
+        match (caller.scope(asked.as_deref()).and_then(permitted), named) {
             (Ok(scope), Ok(named)) => {
                 prop_assert_eq!(scope, named);
                 prop_assert!(is_provider || scope == home);

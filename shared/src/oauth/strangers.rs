@@ -141,8 +141,8 @@ proptest! {
 
     #[test]
     fn an_address_is_public_exactly_outside_the_special_ranges(address in address()) {
-        let within = |range: &&str| range.parse::<IpNet>().unwrap().contains(&address);
-        let special = SPECIAL.iter().any(|range| within(&range));
+        let within = |range: &&'static str| range.parse::<IpNet>().unwrap().contains(&address);
+        let special = SPECIAL.iter().any(within);
         let global = address.is_ipv4() || within(&"2000::/3");
         prop_assert_eq!(is_public(address), global && !special);
     }
