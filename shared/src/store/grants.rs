@@ -3,8 +3,9 @@
 //! Every write here is one conditional update of one item. What each condition guards against is said beside it; the
 //! protocol they make up is described in `app::refresh`.
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure, Select},
 };
 use serde::Deserialize;
 
@@ -79,12 +80,35 @@ pub struct NewTokens {
 pub struct FailedExchange {
     pub status: GrantStatus,
     pub error: LastError,
-    /// No attempt before this time; None for no attempt ever.
-    pub retry_at: Option<Timestamp>,
+    pub next: NextAttempt,
     /// The refresh token may have been spent.
     pub maybe_spent: bool,
-    /// Whether the sweep should try again.
-    pub swept: bool,
+}
+
+/// A part of a shard's due grants.
+#[derive(Debug)]
+pub struct DuePage {
+    /// An error for each that is no key of ours.
+    pub keys: Vec<Result<ItemKey, Problem>>,
+    /// None: there are no more.
+    pub next: Option<DuePosition>,
+}
+
+/// Where in a shard's due grants a page ended.
+#[derive(Clone, Debug)]
+pub struct DuePosition(Item);
+
+/// When a grant that failed is tried again.
+#[derive(Clone, Copy, Debug)]
+pub enum NextAttempt {
+    Never,
+    /// No attempt before this time. `swept`: the sweep makes one then.
+    At {
+        time: Timestamp,
+        swept: bool,
+    },
+    /// When the connection's breaker lets it. For the sweep it stays due when it was.
+    WithTheClient,
 }
 
 impl Store {
@@ -282,21 +306,42 @@ impl Store {
         }
     }
 
-    /// The grants of a shard whose time has come, the most overdue first, `limit` at most.
-    pub async fn due_grants(&self, shard: u16, now: Timestamp, limit: i32) -> Result<Vec<ItemKey>, Problem> {
-        let answer = self
-            .client
+    /// Some of the grants of a shard whose time had come at `now`, the most overdue first, and where to go on.
+    pub async fn due_grants(
+        &self,
+        shard: u16,
+        now: Timestamp,
+        after: Option<DuePosition>,
+        limit: i32,
+    ) -> Result<DuePage, Problem> {
+        let query = self.due_query(shard, now, after).limit(limit);
+        let answer = query.send().await.map_err(problem)?;
+        let items = answer.items.unwrap_or_default();
+        let keys = items.into_iter().map(from_item).collect();
+        Ok(DuePage { keys, next: answer.last_evaluated_key.map(DuePosition) })
+    }
+
+    /// How many more there are, and where to go on counting.
+    pub async fn count_due_grants(
+        &self,
+        shard: u16,
+        now: Timestamp,
+        after: Option<DuePosition>,
+    ) -> Result<(u64, Option<DuePosition>), Problem> {
+        let query = self.due_query(shard, now, after).select(Select::Count);
+        let answer = query.send().await.map_err(problem)?;
+        Ok((u64::try_from(answer.count).unwrap_or(0), answer.last_evaluated_key.map(DuePosition)))
+    }
+
+    fn due_query(&self, shard: u16, now: Timestamp, after: Option<DuePosition>) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.data)
             .index_name("due")
             .key_condition_expression("due_shard = :shard AND refresh_at <= :now")
             .expression_attribute_values(":shard", text(due_shard(shard)))
             .expression_attribute_values(":now", number(now.unix_seconds()))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(problem)?;
-        answer.items.unwrap_or_default().into_iter().map(from_item).collect()
+            .set_exclusive_start_key(after.map(|position| position.0))
     }
 
     /// Forgets a grant exactly as it was seen: a tombstone keeps the generation under a new incarnation, so that
@@ -466,20 +511,20 @@ fn failure_update(
         "updated_at = :now",
     ];
     let mut remove = if release { vec!["lease_owner", "lease_until"] } else { Vec::new() };
-    match failure.retry_at {
-        None => remove.push("retry_at"),
-        Some(at) => {
+    match failure.next {
+        NextAttempt::Never => remove.extend(["retry_at", "due_shard", "refresh_at"]),
+        NextAttempt::WithTheClient => remove.push("retry_at"),
+        NextAttempt::At { time, swept } => {
             set.push("retry_at = :retry_at");
-            values.insert(":retry_at".to_owned(), text(at.to_string()));
-        }
-    }
-    match failure.retry_at.filter(|_| failure.swept) {
-        None => remove.extend(["due_shard", "refresh_at"]),
-        Some(at) => {
-            set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
-            // Rounded up: the sweep must not come before the time that `retry_at` says to the millisecond.
-            values.insert(":refresh_at".to_owned(), number(at.unix_seconds() + 1));
-            values.insert(":due_shard".to_owned(), text(due_shard(shard_of(grant))));
+            values.insert(":retry_at".to_owned(), text(time.to_string()));
+            if swept {
+                set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
+                // Rounded up: the sweep must not come before the time that `retry_at` says to the millisecond.
+                values.insert(":refresh_at".to_owned(), number(time.unix_seconds() + 1));
+                values.insert(":due_shard".to_owned(), text(due_shard(shard_of(grant))));
+            } else {
+                remove.extend(["due_shard", "refresh_at"]);
+            }
         }
     }
     let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
