@@ -5,6 +5,7 @@
 //! `--profile dev` the functions are debug binaries, and the run shows only that this program works.
 
 mod binaries;
+mod build;
 mod house;
 mod load;
 mod machine;

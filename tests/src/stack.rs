@@ -96,7 +96,8 @@ impl RunningStack {
     /// When the stack can't be reached.
     pub async fn aws(&self, target: &str, body: Value) -> Result<Value, Value> {
         let request = crate::api::http().post(format!("{}/a-person", self.stack.aws_endpoint()));
-        let request = request.header("x-amz-target", target).body(body.to_string());
+        let request = request.header("x-amz-target", target);
+        let request = request.header("content-type", "application/x-amz-json-1.0").body(body.to_string());
         let response = request.send().await.unwrap();
         let accepted = response.status().is_success();
         let answer = serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null);

@@ -142,12 +142,17 @@ impl Breaker {
             }
         };
         let probed = seen.is_probed_by(prober);
+        let due = seen.probe_at <= now;
+        let another = seen.tenants.len() < TENANTS && !seen.tenants.contains(tenant);
+        // Those that were under way when the first was refused say nothing new.
+        if !(probed || due || another) {
+            return None;
+        }
         let mut next = Self { last_error: error.clone(), stamp: Uuid::new_v4(), ..seen.clone() };
-        if next.tenants.len() < TENANTS {
+        if another {
             next.tenants.insert(tenant.to_owned());
         }
-        // Those that were under way when the first was refused say nothing new.
-        if probed || seen.probe_at <= now {
+        if probed || due {
             next.refusals += 1;
             next.probe_at = now + pause(next.refusals, jitter);
         }

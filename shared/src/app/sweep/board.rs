@@ -15,7 +15,7 @@ use crate::store::ItemKey;
 /// How many exchanges are in flight at one host.
 const PER_HOST: f64 = 48.0;
 /// How long a connection's others wait for the one that went first. A client is turned away more quickly than that.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How many keys are held for one host, and for all: more than a sweep has time for; 250 bytes each.
 const HELD_PER_HOST: usize = 16_384;
 const HELD: usize = 65_536;

@@ -73,7 +73,8 @@ fn an_edit_leaves_the_breaker_behind_and_an_old_exchange_can_not_bring_it_back()
 fn one_tenant_that_has_removed_the_app_holds_nobody_else_back() {
     let connection = connection("https://login.example/{entity_id}/token");
     let refused = |seen: Option<&Breaker>, tenant| {
-        after(seen, &connection, tenant, Verdict::Refused(&error())).unwrap()
+        let next = after(seen, &connection, tenant, Verdict::Refused(&error()));
+        next.or(seen.cloned()).unwrap()
     };
     let mut breaker = refused(None, "acme");
     for _ in 0..10 {
@@ -84,6 +85,13 @@ fn one_tenant_that_has_removed_the_app_holds_nobody_else_back() {
     assert!(refused(Some(&two), "initech").holds(&connection), "three in a row are no coincidence");
     let accepted = after(Some(&two), &connection, "umbrella", Verdict::Accepted).unwrap();
     assert!(!refused(Some(&accepted), "initech").holds(&connection), "they were not in a row");
+}
+
+#[test]
+fn what_was_under_way_when_the_first_was_refused_says_nothing_new() {
+    let connection = connection("https://halo.example/token");
+    let breaker = after(None, &connection, "", Verdict::Refused(&error())).unwrap();
+    assert_eq!(after(Some(&breaker), &connection, "", Verdict::Refused(&error())), None);
 }
 
 #[test]
