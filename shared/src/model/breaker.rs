@@ -22,7 +22,7 @@ use super::{
 };
 
 /// The pause before the first probe; it doubles with each one that is refused.
-const FIRST_PAUSE: Duration = Duration::from_secs(15);
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause: a secret that is put right elsewhere is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// How soon to ask again while a probe is under way; most take less than a second.

@@ -46,6 +46,11 @@ pub struct Failure {
 }
 
 impl FailureClass {
+    /// The class of a code that is known; what the answer's status said besides is not in it.
+    pub fn of_code(code: &str) -> Option<Self> {
+        meaning(code).map(|(class, ..)| class)
+    }
+
     /// The class in a word, for metrics.
     pub fn as_str(self) -> &'static str {
         match self {

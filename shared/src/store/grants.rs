@@ -3,6 +3,8 @@
 //! Every write here is one conditional update of one item. What each condition guards against is said beside it; the
 //! protocol they make up is described in `app::refresh`.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     operation::query::builders::QueryFluentBuilder,
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure, Select},
@@ -11,7 +13,7 @@ use serde::Deserialize;
 
 use super::{
     ItemKey, Store,
-    error::{found_instead, problem},
+    error::{found_instead, met_a_transaction, problem},
     item::{Item, attribute, from_item, number, text, to_item},
     keys::{SHARDS, due_shard},
     page::Listing,
@@ -34,6 +36,9 @@ pub struct Named {
     /// How a grant is doing.
     pub status: Option<GrantStatus>,
 }
+
+/// Before a write that met a transaction is tried again, in milliseconds; what conflicts is over sooner.
+const CONFLICT_PAUSES: [u64; 4] = [20, 60, 180, 540];
 
 /// What came of a write that others may have forestalled.
 #[derive(Debug)]
@@ -412,7 +417,7 @@ impl Store {
         values: Item,
     ) -> Result<Written, Problem> {
         let names = update.contains("#status").then(|| [("#status".to_owned(), "status".to_owned())].into());
-        let sent = self
+        let request = self
             .client
             .update_item()
             .table_name(&self.data)
@@ -422,9 +427,15 @@ impl Store {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .send()
-            .await;
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        let mut sent = request.clone().send().await;
+        for pause in CONFLICT_PAUSES {
+            if !sent.as_ref().is_err_and(met_a_transaction) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            sent = request.clone().send().await;
+        }
         match sent {
             Ok(answer) => Ok(Written::Done(Box::new(from_item(answer.attributes.unwrap_or_default())?))),
             Err(error) => {

@@ -6,10 +6,12 @@
 
 #[path = "../build.rs"]
 mod build;
+#[allow(dead_code, reason = "shared with the other benchmark")]
 #[path = "../load.rs"]
 mod load;
 #[path = "../machine.rs"]
 mod machine;
+#[allow(dead_code, reason = "shared with the other benchmark")]
 #[path = "../process.rs"]
 mod process;
 mod provider;
@@ -44,16 +46,16 @@ const TOKEN: &str = "connections-token";
 const MEASURED: [&str; 3] = [REFRESHER, TOKEN, "authorizer"];
 
 /// Grants stored, of which [`FEW`] are due.
-const STORED: [usize; 3] = [1_000, 10_000, 100_000];
-const FEW: usize = 500;
+const STORED: [usize; 3] = if RELEASE { [1_000, 10_000, 100_000] } else { [100, 200, 400] };
+const FEW: usize = if RELEASE { 500 } else { 50 };
 /// How often those are swept at each size; the middle one counts.
 const ROUNDS: usize = 3;
 /// Due at once, at a provider that takes [`SLOW`].
-const MANY: usize = 10_000;
+const MANY: usize = if RELEASE { 10_000 } else { 200 };
 const SLOW: Duration = Duration::from_millis(200);
 /// Callers who ask for a token, one request at a time, while a sweep runs and while none does.
 const CALLERS: usize = 4;
-const REQUESTS: usize = 2_000;
+const REQUESTS: usize = if RELEASE { 2_000 } else { 200 };
 
 /// One sweep of all shards.
 pub(crate) struct Swept {

@@ -51,10 +51,7 @@ fn the_schedules_sweep_every_shard_once() {
     shards.sort_unstable();
     assert!(shards.into_iter().eq(0..256));
     let refresher = template.function("refresher").unwrap();
-    assert!(
-        refresher.reserved_concurrency.unwrap() >= 2 * sweeps().count(),
-        "each may overlap itself"
-    );
+    assert!(refresher.reserved_concurrency.unwrap() >= 2 * sweeps().count(), "each may overlap itself");
 }
 
 #[test]

@@ -131,8 +131,14 @@ pub(super) fn refusal_problem(grant: Option<&Grant>, flow: Flow, refusal: &Refus
         }
         (Refusal::Failing { retry_after }, Some(error)) => {
             let client = matches!(error.code.as_str(), "invalid_client" | "unauthorized_client");
-            let refused = flow == Flow::ClientCredentials && error.code.contains('_');
-            let code = match (client, refused) {
+            // The codes of providers have underscores (see `Failure::code`); some of them only ask for patience.
+            let refused = match FailureClass::of_code(&error.code) {
+                Some(class) => {
+                    matches!(class, FailureClass::Terminal | FailureClass::Client | FailureClass::Setup)
+                }
+                None => error.code.contains('_'),
+            };
+            let code = match (client, refused && flow == Flow::ClientCredentials) {
                 (true, _) => Code::ClientRejected,
                 (_, true) => Code::ProviderRefused,
                 _ => Code::ProviderUnavailable,

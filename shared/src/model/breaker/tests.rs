@@ -52,10 +52,10 @@ fn one_refusal_holds_a_connection_back_until_its_probe() {
     assert_eq!(Breaker::gate(None, &connection, at(0)), Gate::Open);
     let breaker = after(None, &connection, "", Verdict::Refused(&error())).unwrap();
     assert_eq!(Breaker::gate(Some(&breaker), &connection, at(0)), Gate::Closed(FIRST_PAUSE));
-    assert_eq!(Breaker::gate(Some(&breaker), &connection, at(15)), Gate::Probe);
-    let claimed = breaker.claimed(Uuid::new_v4(), at(15));
-    assert_eq!(Breaker::gate(Some(&claimed), &connection, at(16)), Gate::Closed(SOON));
-    assert_eq!(Breaker::gate(Some(&claimed), &connection, at(75)), Gate::Probe, "its maker crashed");
+    assert_eq!(Breaker::gate(Some(&breaker), &connection, at(30)), Gate::Probe);
+    let claimed = breaker.claimed(Uuid::new_v4(), at(30));
+    assert_eq!(Breaker::gate(Some(&claimed), &connection, at(31)), Gate::Closed(SOON));
+    assert_eq!(Breaker::gate(Some(&claimed), &connection, at(90)), Gate::Probe, "its maker crashed");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn probes_come_later_and_later_and_at_least_every_five_minutes() {
         assert_eq!(breaker.probe, None);
         pauses.push(breaker.probe_at.since(now).as_secs());
     }
-    assert_eq!(pauses, [30, 60, 120, 240, 300, 300, 300]);
+    assert_eq!(pauses, [60, 120, 240, 300, 300, 300, 300]);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ fn however_they_meet_there_is_one_probe_at_a_time_and_an_edit_always_counts() {
     let tripped = after(None, &connection, "", Verdict::Refused(&error())).unwrap();
     let mut states = 0;
     // From the first refusal on, while it is paused, and when the probe is due.
-    for (item, now) in [(None, 0), (Some(tripped.clone()), 1), (Some(tripped), 20)] {
+    for (item, now) in [(None, 0), (Some(tripped.clone()), 1), (Some(tripped), 40)] {
         states += explore(world(item, connection.clone(), now), |before, after| {
             assert!(after.probes() <= 1 || after.troubled, "two probes at once");
             let about = |world: &World| world.item.as_ref().map(Breaker::about);
@@ -321,7 +321,7 @@ fn without_the_condition_on_the_claim_two_would_probe_at_once() {
     let connection = connection("https://halo.example/token");
     let tripped = after(None, &connection, "", Verdict::Refused(&error())).unwrap();
     let found = std::cell::Cell::new(false);
-    let mutant = World { claims_unseen: true, ..world(Some(tripped), connection, 20) };
+    let mutant = World { claims_unseen: true, ..world(Some(tripped), connection, 40) };
     explore(mutant, |_, after| found.set(found.get() || (after.probes() > 1 && !after.troubled)));
     assert!(found.get());
 }

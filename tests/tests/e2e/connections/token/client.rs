@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::brief;
 
 /// Longer than the breaker's first pause, and shorter than its second one at its shortest.
-const FIRST_PAUSE: u64 = 15_500;
+const FIRST_PAUSE: u64 = 30_500;
 
 fn asked(provider: &TestProvider) -> usize {
     provider.control().token_request_count("refresh_token")
