@@ -97,6 +97,16 @@ pub struct Tally {
     pub failed: BTreeMap<&'static str, u64>,
 }
 
+impl Tally {
+    fn note(&mut self, swept: Swept) {
+        match swept {
+            Swept::Refreshed => self.refreshed += 1,
+            Swept::Failed(class, _) => *self.failed.entry(class).or_default() += 1,
+            Swept::HeldBack | Swept::Skipped | Swept::OutOfTime => {}
+        }
+    }
+}
+
 /// What came of one grant.
 #[derive(Clone, Copy, Debug)]
 enum Swept {
@@ -134,7 +144,7 @@ impl Bifrost {
             done: Sweep::default(),
         };
         // In a box, because futures within futures are types within types, and the compiler's patience is finite.
-        Ok(Box::pin(run.to_its_end()).await)
+        Ok(Box::pin(run.finished()).await)
     }
 }
 
@@ -163,7 +173,7 @@ struct Unread {
 }
 
 impl Run {
-    async fn to_its_end(mut self) -> Sweep {
+    async fn finished(mut self) -> Sweep {
         loop {
             self.send();
             if self.has_time() && self.board.has_room() && !self.unread.shards.is_empty() {
@@ -273,16 +283,16 @@ impl Run {
         let (task, swept) = done.unwrap_or_else(|panicked| (panicked.id(), UNPREPARED));
         let Some(connection) = self.under_way.remove(&task) else { return };
         let report = &mut self.done.report;
-        let tally = self.labels.get(&connection).map(|label| self.done.providers.entry(label.clone()));
+        if let (Some(label), Swept::Refreshed | Swept::Failed(..)) = (self.labels.get(&connection), swept) {
+            self.done.providers.entry(label.clone()).or_default().note(swept);
+        }
         let lesson = match swept {
             Swept::Refreshed => {
                 report.refreshed += 1;
-                tally.map(|tally| tally.or_default().refreshed += 1);
                 Lesson::Accepted
             }
-            Swept::Failed(class, lesson) => {
+            Swept::Failed(_, lesson) => {
                 report.failed += 1;
-                tally.map(|tally| *tally.or_default().failed.entry(class).or_default() += 1);
                 lesson
             }
             Swept::HeldBack => {
