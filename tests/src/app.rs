@@ -205,6 +205,25 @@ impl TestApp {
         connection
     }
 
+    /// A connection of the platform on which so many organizations have grants of their own.
+    pub async fn connected_for_many(
+        &self,
+        provider: &TestProvider,
+        count: usize,
+    ) -> (Connection, Vec<Organization>) {
+        let connection = self.connection(&self.unique("Halo"), "global", provider, json!({})).await;
+        let sign_ins = (0..count).map(|number| {
+            let (app, connection) = (self.clone(), connection.clone());
+            async move {
+                let organization = app.organization(&format!("Customer {number}")).await;
+                app.connect_for(&connection, &organization).await;
+                organization
+            }
+        });
+        let organizations = crate::all_at_once(sign_ins).await;
+        (connection, organizations)
+    }
+
     /// Asks for a token as the platform.
     pub async fn token(&self, connection: &Connection) -> Answer {
         self.root().get(&connection.path("/token")).await
@@ -212,7 +231,12 @@ impl TestApp {
 
     /// Runs the refresher over all shards, and returns its report.
     pub async fn sweep(&self) -> Value {
-        self.stack.invoke("refresher", json!({"shards": {"first": 0, "last": 255}})).await
+        self.sweep_shards(0, 255).await
+    }
+
+    /// Runs it over these shards, first and last included.
+    pub async fn sweep_shards(&self, first: u16, last: u16) -> Value {
+        self.stack.invoke("refresher", json!({"shards": {"first": first, "last": last}})).await
     }
 
     /// Runs the cleaner, and returns its report.

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use bifrost_local::{Build, Call, Data, Fault, LogSink, Options, Stack};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
 
 /// The origin that the tests' stacks allow people to be sent back to after connecting.
 pub const RETURN_TO_ORIGIN: &str = "https://app.example.com";
+
+/// Nothing checks signatures on one machine, but the embedded DynamoDB wants to see one.
+const UNSIGNED: &str = "AWS4-HMAC-SHA256 Credential=a-person/20260101/us-east-1/dynamodb/aws4_request, \
+                        SignedHeaders=host;x-amz-date, Signature=0";
 
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
@@ -79,6 +83,30 @@ impl RunningStack {
 
     pub fn end_faults(&self) {
         self.stack.set_fault_hook(None);
+    }
+
+    /// Keeps a secret in Secrets Manager, in place of the one of that name.
+    pub async fn put_secret(&self, name: &str, value: &str) {
+        let put = json!({"SecretId": name, "SecretString": value});
+        if self.aws("secretsmanager.PutSecretValue", put).await.is_err() {
+            let create = json!({"Name": name, "SecretString": value});
+            self.aws("secretsmanager.CreateSecret", create).await.unwrap();
+        }
+    }
+
+    /// Calls an AWS service past all functions, as `X-Amz-Target` has it; an error is what it has against that.
+    ///
+    /// # Panics
+    /// When the stack can't be reached.
+    pub async fn aws(&self, target: &str, body: Value) -> Result<Value, Value> {
+        let request = crate::api::http().post(format!("{}/a-person", self.stack.aws_endpoint()));
+        let request = request.header("x-amz-target", target).header("authorization", UNSIGNED);
+        let request = request.header("x-amz-date", "20260101T000000Z");
+        let request = request.header("content-type", "application/x-amz-json-1.0").body(body.to_string());
+        let response = request.send().await.unwrap();
+        let accepted = response.status().is_success();
+        let answer = serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null);
+        if accepted { Ok(answer) } else { Err(answer) }
     }
 
     /// Runs a scheduled function, and returns its report.

@@ -7,6 +7,7 @@ use bifrost::{
         Bifrost, Deadline,
         sweep::{SweepOrder, SweepReport},
     },
+    edge::metrics,
     model::Problem,
 };
 
@@ -15,5 +16,7 @@ pub async fn handle(
     order: SweepOrder,
     deadline: Deadline,
 ) -> Result<SweepReport, Problem> {
-    bifrost.sweep(order, deadline).await
+    let sweep = bifrost.sweep(order, deadline).await?;
+    metrics::emit(&sweep);
+    sweep.into_report()
 }

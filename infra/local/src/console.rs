@@ -27,6 +27,9 @@ enum Sink {
     Memory(Mutex<VecDeque<String>>),
 }
 
+/// What every line in CloudWatch's embedded metric format has, and no other.
+const METRICS: &str = "\"_aws\":{";
+
 /// The name in front of the runner's own lines.
 const OWN: &str = "bifrost";
 
@@ -49,6 +52,10 @@ impl Console {
 
     /// One line of a function.
     pub fn line(&self, source: &str, line: &str) {
+        // Metrics in CloudWatch's embedded format: in AWS nobody reads these lines either.
+        if matches!(&*self.0, Sink::Stderr) && line.contains(METRICS) {
+            return;
+        }
         // A full disk or a closed terminal is no reason to stop serving.
         let _ = match &*self.0 {
             Sink::Stderr => writeln!(io::stderr().lock(), "{source} | {line}"),

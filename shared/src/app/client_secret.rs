@@ -44,6 +44,10 @@ impl Secrets {
         {
             return Ok(secret.clone());
         }
+        self.read_anew(id).await
+    }
+
+    async fn read_anew(&self, id: &str) -> Result<Secret, Problem> {
         let answer = self.client.get_secret_value().secret_id(id).send().await.map_err(secret_problem)?;
         let unusable = || Problem::new(Code::SecretUnavailable, "The referred secret holds no text.");
         let secret = Secret::from(answer.secret_string.ok_or_else(unusable)?);
@@ -75,6 +79,18 @@ impl Bifrost {
         };
         let item = ItemKey::connection(connection.scope, &connection.name.folded());
         self.vault.open(connection.scope, &item, CLIENT_SECRET, sealed).await.map(Some)
+    }
+
+    /// For a secret that the provider refused: the one that Secrets Manager has by now, if it is another. A sealed one
+    /// is never older than the connection that it came with.
+    pub(super) async fn newer_client_secret(
+        &self,
+        connection: &Connection,
+        refused: Option<&Secret>,
+    ) -> Option<Secret> {
+        let name = connection.settings.client_secret_ref.as_ref()?;
+        let current = self.secrets.read_anew(name).await.ok()?;
+        (Some(&current) != refused).then_some(current)
     }
 }
 

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Bifrost, client_secret::CLIENT_SECRET, page::PageRequest};
+use super::{Bifrost, client_secret::CLIENT_SECRET, page::PageRequest, refresh::breaker_key};
 use crate::{
     model::{
         ConnectionId, Name, Problem, Scope, Timestamp,
         access::Caller,
+        breaker::Breaker,
         connection::{
             AvailableTo, Callback, ClientAuth, Connection, ConnectionStatus, Flow, LastError, NewConnection,
         },
         grant::{Grant, GrantStatus},
         url_template::UrlTemplate,
     },
-    store::{Batch, ItemKey, Page, page::Listing},
+    store::{Batch, Found, ItemKey, Page, breakers::BreakerItem, page::Listing},
 };
 
 /// A connection as answers show it: never its secret.
@@ -100,7 +101,7 @@ impl Bifrost {
             revision: 1,
         };
         self.store.create_connection(&connection).await?;
-        Ok(view(connection, None, public_url, now))
+        Ok(view(connection, Standing::default(), public_url, now))
     }
 
     /// The connection that this very scope owns.
@@ -110,7 +111,7 @@ impl Bifrost {
         name: &Name,
         public_url: &str,
     ) -> Result<ConnectionView, Problem> {
-        let (connection, grant) = self.owned_connection(scope, name).await?;
+        let (connection, standing) = self.owned_connection(scope, name).await?;
         let mut counts = GrantCounts::default();
         for grant in self.store.grants_on(&connection).await? {
             match grant.status {
@@ -120,7 +121,10 @@ impl Bifrost {
                 Some(GrantStatus::New | GrantStatus::Disconnected) | None => {}
             }
         }
-        let view = view(connection, grant, public_url, Timestamp::now());
+        if standing.held_back(&connection).is_some() {
+            counts.failing += std::mem::take(&mut counts.active);
+        }
+        let view = view(connection, standing, public_url, Timestamp::now());
         Ok(ConnectionView { grants: Some(counts), ..view })
     }
 
@@ -133,29 +137,48 @@ impl Bifrost {
         let page = self.page::<Connection>(Listing::connections(scope), request).await?;
         let mut batch = Batch::default();
         for connection in page.items() {
-            batch.data(own_grant_key(connection));
+            batch.data(own_grant_key(connection)).data(breaker_key(connection));
         }
         let mut found = self.store.read(batch).await?;
         let now = Timestamp::now();
         page.try_map(|connection| {
-            let grant: Option<Grant> = found.take(&own_grant_key(&connection))?;
-            Ok(view(connection, grant, public_url, now))
+            let standing = Standing::take(&mut found, &connection)?;
+            Ok(view(connection, standing, public_url, now))
         })
     }
 
-    /// A connection and its own-scope grant.
-    async fn owned_connection(
-        &self,
-        scope: Scope,
-        name: &Name,
-    ) -> Result<(Connection, Option<Grant>), Problem> {
-        let (key, grant) =
-            (ItemKey::connection(scope, &name.folded()), ItemKey::grant(scope, scope, &name.folded()));
+    async fn owned_connection(&self, scope: Scope, name: &Name) -> Result<(Connection, Standing), Problem> {
+        let name_key = name.folded();
+        let key = ItemKey::connection(scope, &name_key);
         let mut batch = Batch::default();
-        batch.data(key.clone()).data(grant.clone());
+        batch.data(key.clone());
+        batch.data(ItemKey::grant(scope, scope, &name_key)).data(ItemKey::breaker(scope, &name_key));
         let mut found = self.store.read(batch).await?;
         let connection = found.take(&key)?.ok_or_else(|| Problem::not_found("connection", name))?;
-        Ok((connection, found.take(&grant)?))
+        let standing = Standing::take(&mut found, &connection)?;
+        Ok((connection, standing))
+    }
+}
+
+/// What a connection's status is read from, beside the connection itself.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// The own-scope grant.
+    pub grant: Option<Grant>,
+    pub breaker: Option<Breaker>,
+}
+
+impl Standing {
+    fn take(found: &mut Found, connection: &Connection) -> Result<Self, Problem> {
+        let breaker: Option<BreakerItem> = found.take(&breaker_key(connection))?;
+        let grant = found.take(&own_grant_key(connection))?;
+        Ok(Self { grant, breaker: breaker.map(|item| item.breaker) })
+    }
+
+    /// Why nothing of the connection is refreshed, if so.
+    fn held_back(&self, connection: &Connection) -> Option<&LastError> {
+        let breaker = self.breaker.as_ref().filter(|breaker| breaker.holds(connection))?;
+        Some(&breaker.last_error)
     }
 }
 
@@ -167,19 +190,24 @@ pub(super) fn own_grant_key(connection: &Connection) -> ItemKey {
 /// A connection as answers show it.
 pub(super) fn view(
     connection: Connection,
-    grant: Option<Grant>,
+    standing: Standing,
     public_url: &str,
     now: Timestamp,
 ) -> ConnectionView {
-    let grant = grant.filter(|grant| grant.connection_id == connection.id && grant.status.is_connected());
+    let held_back = standing.held_back(&connection).cloned();
+    let grant =
+        standing.grant.filter(|grant| grant.connection_id == connection.id && grant.status.is_connected());
     let grant = grant.as_ref();
     let redirects = connection.settings.flow == Flow::AuthorizationCode;
     let refresh_error = grant.and_then(|grant| grant.last_error.clone());
-    let last_error =
-        [refresh_error, connection.connect_error.clone()].into_iter().flatten().max_by_key(|e| e.at);
-    let status = connection.status(grant, now);
+    let errors = [refresh_error, connection.connect_error.clone(), held_back.clone()];
+    let last_error = errors.into_iter().flatten().max_by_key(|error| error.at);
+    let status = connection.status(grant, held_back.is_some(), now);
     let redirect_uri = redirects.then(|| connection.redirect_uri(public_url));
-    let status_message = status_message(&connection, grant, last_error.as_ref());
+    let failing = matches!(status, ConnectionStatus::Failing | ConnectionStatus::Reauthorize);
+    let message_about = held_back.as_ref().or(last_error.as_ref());
+    let status_message =
+        status_message(&connection, grant, message_about.filter(|_| failing || grant.is_none()));
     let settings = connection.settings;
     ConnectionView {
         id: connection.id,
@@ -219,7 +247,7 @@ pub(super) fn view(
     }
 }
 
-/// What a person should know at a glance.
+/// What a person should know at a glance. `error` is what makes the connection fail, or why nobody is connected.
 fn status_message(
     connection: &Connection,
     grant: Option<&Grant>,
@@ -228,18 +256,15 @@ fn status_message(
     let Some(grant) = grant else {
         return error.map(|error| error.title.clone());
     };
+    if let Some(error) = error {
+        return Some(format!("{}. {}", error.title, error.fix));
+    }
     let asked = |scopes: &[String]| scopes.iter().cloned().collect::<std::collections::BTreeSet<_>>();
     let signed_in = connection.settings.flow == Flow::AuthorizationCode;
-    match grant.status {
-        GrantStatus::Failing | GrantStatus::Reauthorize => {
-            error.map(|error| format!("{}. {}", error.title, error.fix))
-        }
-        _ if signed_in && asked(&grant.asked_scopes) != asked(&connection.settings.scopes) => Some(
-            "The scopes were changed after connecting: reconnect for the change to take effect.".to_owned(),
-        ),
-        _ if signed_in && grant.refresh_token.is_none() => {
-            Some("The provider gave no refresh token: reconnect before the token expires.".to_owned())
-        }
-        _ => None,
+    if signed_in && asked(&grant.asked_scopes) != asked(&connection.settings.scopes) {
+        let message = "The scopes were changed after connecting: reconnect for the change to take effect.";
+        return Some(message.to_owned());
     }
+    let fading = signed_in && grant.refresh_token.is_none();
+    fading.then(|| "The provider gave no refresh token: reconnect before the token expires.".to_owned())
 }

@@ -5,14 +5,13 @@ use serde_json::{Map, Value};
 use super::{
     Bifrost, Deadline,
     client_secret::CLIENT_SECRET,
-    connections::{ConnectionView, own_grant_key, view},
+    connections::{ConnectionView, Standing, own_grant_key, view},
 };
 use crate::{
     model::{
         Code, Name, Problem, Scope, Timestamp,
         access::Caller,
         connection::{Connection, SecretChange},
-        grant::Grant,
     },
     store::{
         ItemKey,
@@ -39,8 +38,10 @@ impl Bifrost {
             let old = self.connection_at(scope, name, if_match).await?;
             let new = self.edited(caller, &old, patch.clone()).await?;
             if self.store.update_connection(&new, old.revision).await? {
-                let grant: Option<Grant> = self.store.grant(&own_grant_key(&new)).await?;
-                return Ok(view(new, grant, public_url, Timestamp::now()));
+                // An edit leaves the breaker behind.
+                let standing =
+                    Standing { grant: self.store.grant(&own_grant_key(&new)).await?, breaker: None };
+                return Ok(view(new, standing, public_url, Timestamp::now()));
             }
         }
         Err(Problem::new(Code::Conflict, format!("The connection {name} keeps being changed by others.")))

@@ -12,6 +12,7 @@ use super::Bifrost;
 use crate::{
     model::{
         Code, ConnectionId, FoldedName, GrantId, Name, OrganizationId, Problem, Scope,
+        breaker::Breaker,
         connection::{AvailableTo, Connection, Flow},
         grant::{Grant, GrantStatus},
         integration::Integration,
@@ -55,6 +56,8 @@ pub(super) struct Reached {
     /// Where the next token is to be got from, for a client that speaks for itself; None leaves a grant where it was
     /// given.
     pub mint_at: Option<BTreeMap<String, String>>,
+    /// The connection's breaker, or that there is none, where it was read along; most who reach a connection need none.
+    pub breaker: Option<Option<Breaker>>,
 }
 
 /// Whether the scope's data keys are read along with the rest. Only functions that open or seal may have them.
@@ -231,7 +234,14 @@ fn choose(
     {
         let grant = take_grant(found, &grant_key, &connection)?;
         let mint_at = mint_at(&connection, seen);
-        return Ok(Some(Reached { connection, grant_scope: scope, grant_key, grant, mint_at }));
+        return Ok(Some(Reached {
+            connection,
+            grant_scope: scope,
+            grant_key,
+            grant,
+            mint_at,
+            breaker: None,
+        }));
     }
     let Some(connection) = found.take::<Connection>(&candidates.global)? else {
         return Ok(None);
@@ -242,12 +252,19 @@ fn choose(
         let connected = grant.as_ref().is_some_and(|grant| grant.status.is_connected());
         // A client that speaks for itself at a tenant's URL has a grant for each tenant, made when it is first needed.
         if connected || mint_at.is_some() {
-            return Ok(Some(Reached { connection, grant_scope: scope, grant_key, grant, mint_at }));
+            return Ok(Some(Reached {
+                connection,
+                grant_scope: scope,
+                grant_key,
+                grant,
+                mint_at,
+                breaker: None,
+            }));
         }
     }
     let grant_key = candidates.global_grant;
     let grant = take_grant(found, &grant_key, &connection)?;
-    Ok(Some(Reached { connection, grant_scope: Scope::Global, grant_key, grant, mint_at }))
+    Ok(Some(Reached { connection, grant_scope: Scope::Global, grant_key, grant, mint_at, breaker: None }))
 }
 
 fn take_grant(found: &mut Found, key: &ItemKey, connection: &Connection) -> Result<Option<Grant>, Problem> {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{
-        Exposed, GrantId, IntegrationId, Name, Problem, Scope, Timestamp,
+        Code, Exposed, GrantId, IntegrationId, Name, Problem, Scope, Timestamp,
         access::Caller,
         config::StoredConfig,
         connection::{Connection, ConnectionStatus, LastError},
@@ -137,9 +137,13 @@ impl Bifrost {
         deadline: Deadline,
     ) -> ResolvedOauth {
         let usable = self.usable_token(reached, Want::Fresh { min_ttl: None }, deadline).await;
+        let held_back = match &usable {
+            Ok(usable) => usable.error.is_some(),
+            Err(problem) => problem.code == Code::ClientRejected,
+        };
         let (grant, access_token, problem) = match usable {
-            Ok(Usable { grant, access_token, warning, .. }) => {
-                let problem = warning.and(grant.last_error.as_ref()).map(OauthProblem::from);
+            Ok(Usable { grant, access_token, error, .. }) => {
+                let problem = error.as_ref().map(OauthProblem::from);
                 (Some(grant), Some(Exposed(access_token)), problem)
             }
             Err(problem) => {
@@ -183,7 +187,7 @@ impl Bifrost {
             access_token,
             refresh_token,
             generation: grant.as_ref().map(|grant| grant.generation),
-            status: connection.status(grant.as_ref(), now),
+            status: connection.status(grant.as_ref(), held_back, now),
             problem,
         }
     }

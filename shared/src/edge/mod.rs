@@ -10,6 +10,7 @@ mod caller;
 mod catalogue;
 mod event;
 mod log;
+pub mod metrics;
 pub mod pages;
 mod request;
 mod schedule;

@@ -162,14 +162,15 @@ pub struct LastError {
 }
 
 impl Connection {
-    pub fn status(&self, grant: Option<&Grant>, now: Timestamp) -> ConnectionStatus {
+    /// `held_back`: the provider does not accept the client, so that nothing can be refreshed.
+    pub fn status(&self, grant: Option<&Grant>, held_back: bool, now: Timestamp) -> ConnectionStatus {
         match grant.map(|grant| grant.status) {
             None | Some(GrantStatus::New | GrantStatus::Disconnected) => match self.pending_until {
                 Some(until) if until > now => ConnectionStatus::Pending,
                 _ => ConnectionStatus::NotConnected,
             },
-            Some(GrantStatus::Active) => ConnectionStatus::Active,
-            Some(GrantStatus::Failing) => ConnectionStatus::Failing,
+            Some(GrantStatus::Active) if !held_back => ConnectionStatus::Active,
+            Some(GrantStatus::Active | GrantStatus::Failing) => ConnectionStatus::Failing,
             Some(GrantStatus::Reauthorize) => ConnectionStatus::Reauthorize,
         }
     }

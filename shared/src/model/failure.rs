@@ -13,8 +13,11 @@ use uuid::Uuid;
 pub enum FailureClass {
     /// The grant is dead; a person must connect again.
     Terminal,
-    /// The connection is described wrongly or no longer welcome: concerns all its grants, until someone edits it.
+    /// The provider does not accept the client itself: concerns all grants of the connection, until someone edits it.
     Client,
+    /// The connection asks for what the provider does not give. It needs an edit, but that others of its grants fare
+    /// alike is not known.
+    Setup,
     /// The provider asks for fewer requests, and may say for how long.
     Throttled { retry_after: Option<Duration> },
     /// It will pass: the provider is failing, or was never reached.
@@ -40,6 +43,26 @@ pub struct Failure {
     pub fix: String,
     /// The provider's server failed while it had the request, after doing who knows how much of it.
     pub server_failed: bool,
+}
+
+impl FailureClass {
+    /// The class of a code that is known; what the answer's status said besides is not in it.
+    pub fn of_code(code: &str) -> Option<Self> {
+        meaning(code).map(|(class, ..)| class)
+    }
+
+    /// The class in a word, for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Terminal => "terminal",
+            Self::Client => "client",
+            Self::Setup => "setup",
+            Self::Throttled { .. } => "throttled",
+            Self::Transient => "transient",
+            Self::Ambiguous => "ambiguous",
+            Self::Malformed => "malformed",
+        }
+    }
 }
 
 impl Failure {
@@ -71,6 +94,19 @@ impl Failure {
         self.class = FailureClass::Transient;
         self.server_failed = true;
         self
+    }
+
+    /// The same failure, which the provider called an unauthenticated request (401). RFC 6749 5.2 has this status for a
+    /// client that could not be authenticated, and for nothing else; so whatever it is called, unless it is known to
+    /// concern the grant. Keycloak says `unauthorized_client` with it when the secret is wrong.
+    pub fn of_unauthenticated_client(self) -> Self {
+        match self.class {
+            FailureClass::Setup | FailureClass::Transient => {
+                let Self { code, detail, .. } = self;
+                Self::described(meaning("invalid_client").unwrap_or(UNKNOWN), &code, detail)
+            }
+            _ => self,
+        }
     }
 
     fn described((class, title, fix): Meaning, code: &str, detail: String) -> Self {
@@ -148,10 +184,11 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
              expired. If both are right, try the other client_auth (\"basic\" or \"post\").",
         ),
     ),
+    // Not `Client`: Microsoft says the first of a tenant that has removed the app (AADSTS700016).
     (
         &["unauthorized_client", "unsupported_grant_type", "unsupported_response_type"],
         (
-            FailureClass::Client,
+            FailureClass::Setup,
             "The provider does not let this client use this flow",
             "Allow the connection's flow in the app registration at the provider, and check that the app is enabled \
              for this tenant.",
@@ -160,7 +197,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
     (
         &["invalid_scope", "invalid_target", "invalid_resource"],
         (
-            FailureClass::Client,
+            FailureClass::Setup,
             "The provider does not know a scope, audience or resource",
             "Correct the connection's scopes, audience or token_params, and allow them in the app registration.",
         ),
@@ -168,7 +205,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
     (
         &["invalid_request", "unsupported_token_type"],
         (
-            FailureClass::Client,
+            FailureClass::Setup,
             "The provider does not understand the request",
             "Check the connection against the provider's documentation: client_auth, pkce, scopes and token_params.",
         ),
@@ -176,7 +213,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
     (
         &["redirect_uri_mismatch", "bad_redirect_uri"],
         (
-            FailureClass::Client,
+            FailureClass::Setup,
             "The provider does not know our redirect URI",
             "Copy the connection's redirect_uri, letter by letter, into the app registration at the provider.",
         ),
@@ -216,7 +253,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
     (
         &["wrong-endpoint"],
         (
-            FailureClass::Client,
+            FailureClass::Setup,
             "The provider has no such endpoint",
             "Correct the connection's token_url (or revocation_url) from the provider's documentation, and the \
              values that fill its placeholders.",
@@ -241,7 +278,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
     (
         &["url-not-allowed"],
         (
-            FailureClass::Client,
+            FailureClass::Setup,
             "The URL is not one that may be called",
             "Use an https URL without user name or password.",
         ),
@@ -249,7 +286,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
     (
         &["address-not-allowed"],
         (
-            FailureClass::Client,
+            FailureClass::Setup,
             "The provider's host has no public address",
             "Use a host on the public Internet; private, local and reserved addresses are never called.",
         ),
@@ -257,7 +294,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
     (
         &["client-auth-unsupported"],
         (
-            FailureClass::Client,
+            FailureClass::Setup,
             "This way of client authentication is not supported yet",
             "Set client_auth to \"basic\" or \"post\".",
         ),
@@ -265,7 +302,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
     (
         &["redirect-uri-invalid"],
         (
-            FailureClass::Client,
+            FailureClass::Setup,
             "The redirect URI is not a URL",
             "Check the public URL that the stack was deployed with.",
         ),
@@ -401,7 +438,7 @@ mod tests {
         let class = |code| Failure::named_by_provider(code, None, &[]).class;
         assert_eq!(class("invalid_grant"), FailureClass::Terminal);
         assert_eq!(class("invalid_client"), FailureClass::Client);
-        assert_eq!(class("unauthorized_client"), FailureClass::Client);
+        assert_eq!(class("unauthorized_client"), FailureClass::Setup);
         assert_eq!(class("slow_down"), FailureClass::Throttled { retry_after: None });
         assert_eq!(class("temporarily_unavailable"), FailureClass::Transient);
     }

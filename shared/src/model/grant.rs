@@ -15,6 +15,13 @@ use super::{
 const REQUEST_MARGIN: Duration = Duration::from_secs(60);
 /// The sweep refreshes this long before expiry, or earlier for long-lived tokens, so that requests rarely have to wait.
 const SWEEP_MARGIN: Duration = Duration::from_secs(10 * 60);
+/// How long a refresh token is taken to live unused when its provider does not say. Of the providers that we know none
+/// has a shorter limit without saying so: Okta's is 7 days unless an administrator sets another, Auth0's 15, DocuSign's
+/// and Zendesk's 30. It matters only to access tokens that live still longer.
+const ASSUMED_IDLE_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A refresh token whose end is near however often it is used (Keycloak's sessions have such an end) is not used up in
+/// ever smaller steps.
+const SOONEST: Duration = Duration::from_secs(60);
 /// A caller without `edit` forces at most one exchange per grant in this time.
 const FORCED_PAUSE: Duration = Duration::from_secs(30);
 /// The first pause after a failure; it doubles with each further one.
@@ -223,15 +230,29 @@ impl Grant {
     }
 }
 
-/// When the sweep should refresh a token: before requests have to wait for it, but not before half its lifetime.
-/// `jitter`, from 0 to 1, spreads grants that were made at the same moment over the last tenth before that.
-pub fn sweep_at(issued: Timestamp, expires: Timestamp, jitter: f64) -> Timestamp {
-    let lifetime = expires.since(issued);
+/// When the sweep should refresh a grant: before requests have to wait for an access token, and before its refresh token
+/// dies of not being used, whichever is earlier. Never before half of the lifetime in question, nor within a minute.
+///
+/// `refresh_lifetime` is the refresh token's, if the provider said it. `jitter`, from 0 to 1, spreads grants that were
+/// made at the same moment over the last tenth of the lifetime before that.
+pub fn sweep_at(
+    issued: Timestamp,
+    expires: Timestamp,
+    refresh_lifetime: Option<Duration>,
+    jitter: f64,
+) -> Timestamp {
+    let for_access = in_time(expires.since(issued), jitter);
+    let for_refresh = in_time(refresh_lifetime.unwrap_or(ASSUMED_IDLE_LIFETIME), jitter).max(SOONEST);
+    issued + for_access.min(for_refresh)
+}
+
+/// How long after its issue something of this lifetime is renewed.
+fn in_time(lifetime: Duration, jitter: f64) -> Duration {
     let margin = SWEEP_MARGIN.max(lifetime / 5);
     let earliest = lifetime / 2;
     let latest = lifetime.saturating_sub(margin).max(earliest);
     let spread = (latest - earliest).min(lifetime / 10).mul_f64(jitter.clamp(0.0, 1.0));
-    issued + (latest - spread)
+    latest - spread
 }
 
 /// The pause after the `failures`-th failure in a row: exponential, the upper half of it at random.
@@ -354,12 +375,43 @@ mod tests {
         assert_eq!(grant.decide(CODE, FRESH, at(3600)), Decision::Refuse(Refusal::Reauthorize));
     }
 
+    #[test]
+    fn a_refresh_token_that_dies_of_idleness_is_used_although_the_access_token_lasts() {
+        let day = 24 * 3600;
+        let year = |refresh: Option<u64>| {
+            let idle = refresh.map(|days| Duration::from_secs(days * day));
+            sweep_at(at(0), at(365 * day as i64), idle, 0.0).since(at(0)).as_secs()
+        };
+        assert_eq!(year(Some(100)), 80 * day);
+        assert_eq!(year(None), 7 * day * 4 / 5);
+        assert_eq!(sweep_at(at(0), at(3600), None, 0.0), at(3600 - 720));
+    }
+
     proptest! {
         #[test]
         fn the_sweep_comes_between_half_the_lifetime_and_expiry(lifetime in 1_i64..10_000_000, jitter in 0.0..1.0_f64) {
-            let due = sweep_at(at(0), at(lifetime), jitter);
+            let lasting = Some(Duration::from_secs(1_000_000_000));
+            let due = sweep_at(at(0), at(lifetime), lasting, jitter);
             prop_assert!(due >= at(0) + Duration::from_secs(lifetime as u64) / 2 - Duration::from_millis(1));
             prop_assert!(due <= at(lifetime));
+        }
+
+        #[test]
+        fn the_sweep_comes_before_either_token_dies(
+            access in 1_i64..100_000_000,
+            refresh in proptest::option::of(1_u64..100_000_000),
+            jitter in 0.0..1.0_f64,
+        ) {
+            let idle = refresh.map(Duration::from_secs);
+            let due = sweep_at(at(0), at(access), idle, jitter).since(at(0));
+            let refresh = idle.unwrap_or(ASSUMED_IDLE_LIFETIME);
+            prop_assert!(due <= Duration::from_secs(access as u64));
+            prop_assert!(due <= refresh.max(SOONEST));
+            let halves = (Duration::from_secs(access as u64) / 2).min(refresh / 2);
+            prop_assert!(due + Duration::from_millis(1) >= halves);
+            // A shorter life of the refresh token never makes the sweep later.
+            let sooner = sweep_at(at(0), at(access), Some(refresh / 2), jitter).since(at(0));
+            prop_assert!(sooner <= due.max(SOONEST));
         }
 
         #[test]

@@ -6,6 +6,7 @@ pub mod description;
 
 pub mod access;
 pub mod api_key;
+pub mod breaker;
 pub mod config;
 pub mod connection;
 pub mod failure;

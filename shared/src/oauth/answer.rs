@@ -49,6 +49,8 @@ pub(super) fn accepted(
         failure.with_class(FailureClass::Throttled { retry_after })
     } else if status.is_server_error() {
         failure.of_failing_server()
+    } else if status == StatusCode::UNAUTHORIZED {
+        failure.of_unauthenticated_client()
     } else {
         failure
     })
@@ -102,7 +104,6 @@ fn nameless(answer: &HttpResponse) -> Failure {
     let status = answer.status();
     let code = match status {
         StatusCode::TOO_MANY_REQUESTS => "provider-throttled",
-        // RFC 6749 5.2 has this status for a client that could not be authenticated, and for nothing else.
         StatusCode::UNAUTHORIZED => "invalid_client",
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE => "wrong-endpoint",
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => "provider-unavailable",

@@ -244,9 +244,18 @@ async fn an_error_answer_has_the_class_of_its_code() {
         (
             "400 Bad Request",
             r#"{"error": "unauthorized_client"}"#,
+            FailureClass::Setup,
+            "unauthorized_client",
+        ),
+        // Keycloak, for a wrong secret.
+        (
+            "401 Unauthorized",
+            r#"{"error": "unauthorized_client"}"#,
             FailureClass::Client,
             "unauthorized_client",
         ),
+        ("401 Unauthorized", r#"{"error": "Unauthorized"}"#, FailureClass::Client, "Unauthorized"),
+        ("401 Unauthorized", r#"{"error": "invalid_grant"}"#, FailureClass::Terminal, "invalid_grant"),
         (
             "400 Bad Request",
             r#"{"error": "temporarily_unavailable"}"#,
@@ -268,7 +277,7 @@ async fn an_error_answer_has_the_class_of_its_code() {
         ),
         ("401 Unauthorized", "", FailureClass::Client, "invalid_client"),
         ("403 Forbidden", "no", FailureClass::Transient, "provider-refused"),
-        ("404 Not Found", "{}", FailureClass::Client, "wrong-endpoint"),
+        ("404 Not Found", "{}", FailureClass::Setup, "wrong-endpoint"),
         ("500 Internal Server Error", "", FailureClass::Transient, "provider-unavailable"),
         ("502 Bad Gateway", "{", FailureClass::Transient, "provider-unavailable"),
         (
@@ -466,7 +475,7 @@ async fn addresses_that_are_not_public_are_refused_by_number_and_by_name() {
             default_lifetime: None,
         };
         let failure = client_credentials(&strict, &registration, now()).await.unwrap_err();
-        assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Client, code), "{url}");
+        assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Setup, code), "{url}");
     }
 }
 
@@ -480,7 +489,7 @@ async fn relaxed_means_loopback_and_nothing_more() {
         ("https://169.254.169.254/", "address-not-allowed"),
     ] {
         let failure = refresh_at(&url.parse().unwrap(), ClientAuth::Basic).await.unwrap_err();
-        assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Client, code), "{url}");
+        assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Setup, code), "{url}");
     }
 }
 

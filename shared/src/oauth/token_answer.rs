@@ -16,6 +16,12 @@ const ASSUMED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Ten years, the longest lifetime that is believed. Larger ones mean "for ever", and nothing lasts for ever.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
+/// What providers call the lifetime of the refresh token, for which there is no standard: GitHub, Google, Shopify and
+/// Zendesk the first, Keycloak the second, Intuit the third. Keycloak's 0, for an offline token, means that it does not
+/// say: its server may well have an idle limit (keycloak/keycloak#48063).
+const REFRESH_TOKEN_EXPIRES_IN: [&str; 3] =
+    ["refresh_token_expires_in", "refresh_expires_in", "x_refresh_token_expires_in"];
+
 /// What a provider gave us.
 #[derive(Clone, Debug)]
 pub struct TokenSet {
@@ -24,6 +30,8 @@ pub struct TokenSet {
     pub token_type: String,
     /// None: the provider sent none, and the one before stays in force (RFC 6749 6).
     pub refresh_token: Option<Secret>,
+    /// How long the refresh token lives if it is not used, or at all. None: the provider did not say.
+    pub refresh_token_lifetime: Option<Duration>,
     /// None: the provider did not say, so they are those that were asked for (RFC 6749 5.1).
     pub scopes: Option<Vec<String>>,
     pub expires_at: Timestamp,
@@ -53,6 +61,8 @@ pub(super) struct TokenAnswer {
     access_token: AccessToken,
     token_type: BasicTokenType,
     refresh_token: Option<RefreshToken>,
+    /// Seconds, positive.
+    refresh_token_expires_in: Option<f64>,
     scopes: Option<Vec<Scope>>,
     /// Seconds, positive.
     expires_in: Option<f64>,
@@ -78,12 +88,14 @@ impl TokenAnswer {
         }
         let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let point = |name: &str| body.get(name).and_then(point_in_time);
+        let seconds = |name: &str| body.get(name).and_then(number).filter(|seconds| *seconds >= 1.0);
         Ok(Self {
             access_token: AccessToken::new(access_token.clone()),
             token_type: token_type(text("token_type")),
             refresh_token: text("refresh_token").map(|token| RefreshToken::new(token.to_owned())),
+            refresh_token_expires_in: REFRESH_TOKEN_EXPIRES_IN.iter().find_map(|name| seconds(name)),
             scopes: body.get("scope").and_then(scopes),
-            expires_in: body.get("expires_in").and_then(number).filter(|seconds| *seconds >= 1.0),
+            expires_in: seconds("expires_in"),
             expires_at: point("expires_at").or_else(|| point("expires_on")),
         })
     }
@@ -99,6 +111,9 @@ impl TokenAnswer {
                 BasicTokenType::Extension(other) => other,
             },
             refresh_token: self.refresh_token.map(|token| Secret::from(token.into_secret())),
+            refresh_token_lifetime: self
+                .refresh_token_expires_in
+                .map(|seconds| lifetime_from(seconds, now).min(LONGEST_LIFETIME)),
             scopes: self.scopes.map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect()),
             expires_at: now + lifetime,
             lifetime,
@@ -326,6 +341,23 @@ mod tests {
             assert_eq!(expiry(json!({"expires_at": value})), (60, ExpirySource::ExpiresAt));
             assert_eq!(expiry(json!({"expires_on": value})), (60, ExpirySource::ExpiresAt));
         }
+    }
+
+    #[test]
+    fn a_refresh_token_s_lifetime_has_three_names_and_nought_means_that_nothing_was_said() {
+        let lifetime = |extra: Value| {
+            let mut body = json!({"access_token": "t", "refresh_token": "r"});
+            body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            read(body).refresh_token_lifetime.map(|lifetime| lifetime.as_secs())
+        };
+        for name in REFRESH_TOKEN_EXPIRES_IN {
+            assert_eq!(lifetime(json!({name: 1800})), Some(1800), "{name}");
+            assert_eq!(lifetime(json!({name: "8726400"})), Some(8_726_400), "{name}");
+            assert_eq!(lifetime(json!({name: 0})), None, "{name}");
+            assert_eq!(lifetime(json!({name: -1})), None, "{name}");
+        }
+        assert_eq!(lifetime(json!({"refresh_expires_in": 0, "refresh_token_expires_in": 60})), Some(60));
+        assert_eq!(lifetime(json!({})), None);
     }
 
     #[test]

@@ -34,6 +34,15 @@ where
     }
 }
 
+/// Whether a single write failed only because a transaction was at the same item. The SDK does not try again by itself.
+pub(super) fn met_a_transaction<E, R>(error: &SdkError<E, R>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    code == Some("TransactionConflictException")
+}
+
 /// An item that cannot be read as what it should be.
 pub(super) fn unreadable(error: serde_dynamo::Error) -> Problem {
     Problem::internal(error)

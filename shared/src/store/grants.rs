@@ -3,14 +3,17 @@
 //! Every write here is one conditional update of one item. What each condition guards against is said beside it; the
 //! protocol they make up is described in `app::refresh`.
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure, Select},
 };
 use serde::Deserialize;
 
 use super::{
     ItemKey, Store,
-    error::{found_instead, problem},
+    error::{found_instead, met_a_transaction, problem},
     item::{Item, attribute, from_item, number, text, to_item},
     keys::{SHARDS, due_shard},
     page::Listing,
@@ -33,6 +36,9 @@ pub struct Named {
     /// How a grant is doing.
     pub status: Option<GrantStatus>,
 }
+
+/// Before a write that met a transaction is tried again, in milliseconds; what conflicts is over sooner.
+const CONFLICT_PAUSES: [u64; 4] = [20, 60, 180, 540];
 
 /// What came of a write that others may have forestalled.
 #[derive(Debug)]
@@ -79,12 +85,35 @@ pub struct NewTokens {
 pub struct FailedExchange {
     pub status: GrantStatus,
     pub error: LastError,
-    /// No attempt before this time; None for no attempt ever.
-    pub retry_at: Option<Timestamp>,
+    pub next: NextAttempt,
     /// The refresh token may have been spent.
     pub maybe_spent: bool,
-    /// Whether the sweep should try again.
-    pub swept: bool,
+}
+
+/// A part of a shard's due grants.
+#[derive(Debug)]
+pub struct DuePage {
+    /// An error for each that is no key of ours.
+    pub keys: Vec<Result<ItemKey, Problem>>,
+    /// None: there are no more.
+    pub next: Option<DuePosition>,
+}
+
+/// Where in a shard's due grants a page ended.
+#[derive(Clone, Debug)]
+pub struct DuePosition(Item);
+
+/// When a grant that failed is tried again.
+#[derive(Clone, Copy, Debug)]
+pub enum NextAttempt {
+    Never,
+    /// No attempt before this time. `swept`: the sweep makes one then.
+    At {
+        time: Timestamp,
+        swept: bool,
+    },
+    /// When the connection's breaker lets it. For the sweep it stays due when it was.
+    WithTheClient,
 }
 
 impl Store {
@@ -282,21 +311,42 @@ impl Store {
         }
     }
 
-    /// The grants of a shard whose time has come, the most overdue first, `limit` at most.
-    pub async fn due_grants(&self, shard: u16, now: Timestamp, limit: i32) -> Result<Vec<ItemKey>, Problem> {
-        let answer = self
-            .client
+    /// Some of the grants of a shard whose time had come at `now`, the most overdue first, and where to go on.
+    pub async fn due_grants(
+        &self,
+        shard: u16,
+        now: Timestamp,
+        after: Option<DuePosition>,
+        limit: i32,
+    ) -> Result<DuePage, Problem> {
+        let query = self.due_query(shard, now, after).limit(limit);
+        let answer = query.send().await.map_err(problem)?;
+        let items = answer.items.unwrap_or_default();
+        let keys = items.into_iter().map(from_item).collect();
+        Ok(DuePage { keys, next: answer.last_evaluated_key.map(DuePosition) })
+    }
+
+    /// How many more there are, and where to go on counting.
+    pub async fn count_due_grants(
+        &self,
+        shard: u16,
+        now: Timestamp,
+        after: Option<DuePosition>,
+    ) -> Result<(u64, Option<DuePosition>), Problem> {
+        let query = self.due_query(shard, now, after).select(Select::Count);
+        let answer = query.send().await.map_err(problem)?;
+        Ok((u64::try_from(answer.count).unwrap_or(0), answer.last_evaluated_key.map(DuePosition)))
+    }
+
+    fn due_query(&self, shard: u16, now: Timestamp, after: Option<DuePosition>) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.data)
             .index_name("due")
             .key_condition_expression("due_shard = :shard AND refresh_at <= :now")
             .expression_attribute_values(":shard", text(due_shard(shard)))
             .expression_attribute_values(":now", number(now.unix_seconds()))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(problem)?;
-        answer.items.unwrap_or_default().into_iter().map(from_item).collect()
+            .set_exclusive_start_key(after.map(|position| position.0))
     }
 
     /// Forgets a grant exactly as it was seen: a tombstone keeps the generation under a new incarnation, so that
@@ -367,7 +417,7 @@ impl Store {
         values: Item,
     ) -> Result<Written, Problem> {
         let names = update.contains("#status").then(|| [("#status".to_owned(), "status".to_owned())].into());
-        let sent = self
+        let request = self
             .client
             .update_item()
             .table_name(&self.data)
@@ -377,9 +427,15 @@ impl Store {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .send()
-            .await;
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        let mut sent = request.clone().send().await;
+        for pause in CONFLICT_PAUSES {
+            if !sent.as_ref().is_err_and(met_a_transaction) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            sent = request.clone().send().await;
+        }
         match sent {
             Ok(answer) => Ok(Written::Done(Box::new(from_item(answer.attributes.unwrap_or_default())?))),
             Err(error) => {
@@ -466,20 +522,20 @@ fn failure_update(
         "updated_at = :now",
     ];
     let mut remove = if release { vec!["lease_owner", "lease_until"] } else { Vec::new() };
-    match failure.retry_at {
-        None => remove.push("retry_at"),
-        Some(at) => {
+    match failure.next {
+        NextAttempt::Never => remove.extend(["retry_at", "due_shard", "refresh_at"]),
+        NextAttempt::WithTheClient => remove.push("retry_at"),
+        NextAttempt::At { time, swept } => {
             set.push("retry_at = :retry_at");
-            values.insert(":retry_at".to_owned(), text(at.to_string()));
-        }
-    }
-    match failure.retry_at.filter(|_| failure.swept) {
-        None => remove.extend(["due_shard", "refresh_at"]),
-        Some(at) => {
-            set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
-            // Rounded up: the sweep must not come before the time that `retry_at` says to the millisecond.
-            values.insert(":refresh_at".to_owned(), number(at.unix_seconds() + 1));
-            values.insert(":due_shard".to_owned(), text(due_shard(shard_of(grant))));
+            values.insert(":retry_at".to_owned(), text(time.to_string()));
+            if swept {
+                set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
+                // Rounded up: the sweep must not come before the time that `retry_at` says to the millisecond.
+                values.insert(":refresh_at".to_owned(), number(time.unix_seconds() + 1));
+                values.insert(":due_shard".to_owned(), text(due_shard(shard_of(grant))));
+            } else {
+                remove.extend(["due_shard", "refresh_at"]);
+            }
         }
     }
     let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };

@@ -58,6 +58,11 @@ impl ItemKey {
         Self::new(partition(scope), format!("{CONNECTION_PREFIX}{name}"))
     }
 
+    /// The breaker of the connection that `scope` has under this name.
+    pub fn breaker(scope: Scope, name: &FoldedName) -> Self {
+        Self::new(partition(scope), format!("BREAKER#{name}"))
+    }
+
     /// The grant of `scope` on the connection that `owner` has under this name.
     pub fn grant(scope: Scope, owner: Scope, connection: &FoldedName) -> Self {
         let owner = if owner == Scope::Global { "GLOBAL" } else { "ORG" };
@@ -92,6 +97,12 @@ impl ItemKey {
         let (owner, name) = self.sk.strip_prefix(GRANT_PREFIX)?.split_once('#')?;
         let owner = if owner == "GLOBAL" { Scope::Global } else { scope };
         Some((scope, Self::new(partition(owner), format!("{CONNECTION_PREFIX}{name}"))))
+    }
+
+    /// The key of the breaker of the connection that this is the key of.
+    pub fn breaker_of_connection(&self) -> Option<Self> {
+        let name = self.sk.strip_prefix(CONNECTION_PREFIX)?;
+        Some(Self::new(self.pk.clone(), format!("BREAKER#{name}")))
     }
 
     /// The key of the integration that this is the key of a mapping of.

@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 pub mod batch;
+pub mod breakers;
 pub mod cleanups;
 pub mod connections;
 pub mod data_keys;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bifrost_local::provider::Fault;
-use bifrost_tests::{TestApp, TestProvider, pause, with};
+use bifrost_tests::{RunningStack, TestApp, TestProvider, pause, with};
 use serde_json::{Value, json};
 
 /// A provider whose tokens live for so many seconds; they are due after half of them.
@@ -101,5 +101,138 @@ async fn sweeps_that_overlap_spend_every_token_once() {
     assert_eq!(provider.control().token_request_count("refresh_token"), 3);
     for connection in &connections {
         assert_eq!(app.token(connection).await.expect(200)["generation"], 2);
+    }
+}
+
+#[tokio::test]
+async fn one_slow_provider_does_not_hold_up_the_others() {
+    let app = TestApp::alone().await;
+    let (slow, quick) = (brief(8).await, brief(8).await);
+    app.connected_for_many(&slow, 30).await;
+    app.connected_for_many(&quick, 10).await;
+    pause(8_100).await;
+    for provider in [&slow, &quick] {
+        provider.control().set_access_token_lifetime(Duration::from_secs(3600));
+    }
+    slow.control().hold_token(Duration::from_secs(12));
+    let quick_is_done = async {
+        while quick.control().token_request_count("refresh_token") < 10 {
+            pause(20).await;
+        }
+        assert_eq!(slow.control().token_request_count("refresh_token"), 0, "the slow one came first");
+    };
+    let (report, ()) = tokio::join!(app.sweep(), quick_is_done);
+    assert_eq!(counts(&report), [40, 40, 0, 0, 0]);
+}
+
+/// The table of everything but the data keys.
+async fn data_table(stack: &RunningStack) -> Value {
+    let tables = stack.aws("DynamoDB_20120810.ListTables", json!({})).await.unwrap();
+    let tables = tables["TableNames"].as_array().unwrap();
+    tables.iter().find(|name| name.as_str().unwrap().contains("DataTable")).unwrap().clone()
+}
+
+#[tokio::test]
+async fn what_is_broken_in_the_table_stops_nothing_else() {
+    let app = TestApp::alone().await;
+    let provider = brief(4).await;
+    let (_, organizations) = app.connected_for_many(&provider, 5).await;
+    let stack = app.stack();
+    let table = data_table(stack).await;
+    let scan = json!({"TableName": table, "ProjectionExpression": "pk, sk"});
+    let found = stack.aws("DynamoDB_20120810.Scan", scan).await.unwrap();
+    let keys = found["Items"].as_array().unwrap();
+    let grant = |organization: &str| {
+        let pk = format!("ORG#{organization}");
+        let of =
+            |key: &&Value| key["pk"]["S"] == pk && key["sk"]["S"].as_str().unwrap().starts_with("GRANT#");
+        keys.iter().find(of).unwrap().clone()
+    };
+    // A grant that can't be read, one whose token does not open, and something that is no grant at all.
+    let damage = [("status", json!({"N": "7"})), ("refresh_token", json!({"B": "AQID"}))];
+    for ((attribute, value), organization) in damage.into_iter().zip(&organizations) {
+        let update = json!({
+            "TableName": table, "Key": grant(&organization.id), "UpdateExpression": "SET #a = :v",
+            "ExpressionAttributeNames": {"#a": attribute}, "ExpressionAttributeValues": {":v": value},
+        });
+        stack.aws("DynamoDB_20120810.UpdateItem", update).await.unwrap();
+    }
+    let stranger = json!({
+        "pk": {"S": "X"}, "sk": {"S": "Y"}, "due_shard": {"S": "DUE#7"}, "refresh_at": {"N": "1"},
+    });
+    stack.aws("DynamoDB_20120810.PutItem", json!({"TableName": table, "Item": stranger})).await.unwrap();
+    pause(2_500).await;
+    provider.control().set_access_token_lifetime(Duration::from_secs(3600));
+    assert_eq!(counts(&app.sweep().await), [6, 3, 3, 0, 0], "{}", stack.logs());
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_for_a_pause_is_left_alone_and_the_rest_remains() {
+    let app = TestApp::alone().await;
+    let provider = brief(4).await;
+    app.connected_for_many(&provider, 5).await;
+    let other = brief(4).await;
+    app.connected(&other).await;
+    pause(2_500).await;
+    other.control().set_access_token_lifetime(Duration::from_secs(3600));
+    let headers = vec![("retry-after".to_owned(), "600".to_owned())];
+    provider.control().fail_next_token(Fault::Answer { status: 429, headers, body: String::new() });
+    assert_eq!(counts(&app.sweep().await), [6, 1, 1, 0, 4]);
+    assert_eq!(provider.control().token_request_count("refresh_token"), 1);
+}
+
+#[tokio::test]
+async fn what_there_is_no_time_for_is_not_begun_and_counted_to_the_last() {
+    // A template elsewhere needs the functions' folders by their whole paths.
+    let functions = concat!(env!("CARGO_MANIFEST_DIR"), "/../functions/");
+    let template = include_str!("../../../infra/template.yaml").replace("../functions/", functions);
+    let app = TestApp::with_template(&template.replace("Timeout: 120", "Timeout: 50")).await;
+    let provider = brief(4).await;
+    app.connected_for_many(&provider, 7).await;
+    pause(2_500).await;
+    let (first, second) = (app.sweep_shards(0, 127).await, app.sweep_shards(128, 255).await);
+    let remaining = |report: &Value| report["remaining"].as_u64().unwrap();
+    assert_eq!(remaining(&first) + remaining(&second), 7);
+    assert_eq!((&first["due"], &second["due"]), (&first["remaining"], &second["remaining"]));
+    assert_eq!(provider.control().token_request_count("refresh_token"), 0);
+}
+
+#[tokio::test]
+async fn the_report_is_also_metrics_without_a_secret_in_them() {
+    let app = TestApp::alone().await;
+    let (good, bad) = (brief(4).await, brief(4).await);
+    app.connected_for_many(&good, 2).await;
+    app.connected(&bad).await;
+    bad.control().set_client_secret(&bad.client_id, "another");
+    good.control().set_access_token_lifetime(Duration::from_secs(3600));
+    pause(2_500).await;
+    assert_eq!(counts(&app.sweep().await), [3, 2, 1, 0, 0]);
+    let logs = app.stack().logs();
+    let lines: Vec<Value> = logs
+        .lines()
+        .filter_map(|line| line.split_once(" | ")?.1.strip_prefix('{'))
+        .filter(|line| line.contains("\"_aws\":"))
+        .map(|line| serde_json::from_str(&format!("{{{line}")).unwrap())
+        .collect();
+    let host = |provider: &TestProvider| provider.url("").replace("http://", "");
+    let line = |dimensions: &[(&str, &str)]| {
+        let names = dimensions.iter().map(|(name, _)| *name);
+        let names: Vec<&str> = ["function"].into_iter().chain(names).collect();
+        let names = json!([names]);
+        let found = lines.iter().find(|line| {
+            line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == names
+                && dimensions.iter().all(|(name, value)| line[*name] == *value)
+        });
+        found.unwrap_or_else(|| panic!("no line with {dimensions:?} in {lines:#?}")).clone()
+    };
+    let all = line(&[]);
+    for (metric, count) in [("Due", 3), ("Refreshed", 2), ("Failed", 1), ("Skipped", 0), ("Remaining", 0)] {
+        assert_eq!(all[metric], count, "{all}");
+    }
+    assert_eq!(line(&[("provider", &host(&good))])["Refreshed"], 2);
+    assert_eq!(line(&[("provider", &host(&bad)), ("error_class", "client")])["Failed"], 1);
+    let secrets = [good.control().secrets_handed_out(), bad.control().secrets_handed_out()].concat();
+    for secret in secrets.iter().chain([&good.client_secret, &bad.client_secret]) {
+        assert!(!logs.contains(secret.as_str()));
     }
 }

@@ -40,6 +40,7 @@ const AMONG_THEMSELVES: Bounds = Bounds {
     failing_writes: 2,
     unprepared: 1,
     late_leases: 1,
+    refused_clients: 1,
     server_errors: 1,
     gateway_errors: 1,
     expiries: 1,
@@ -208,6 +209,12 @@ fn a_lease_given_back_unused_takes_the_lapsed_one_s_journal_along() {
 fn a_5xx_from_a_gateway_hides_that_the_token_was_spent() {
     is_missed(Rule::ServerErrorMaySpend, Property::HoldersKnowWhatMayBeSpent, FEW);
     is_missed(Rule::ServerErrorMaySpend, Property::ReauthorizeSaysWhy, FEW);
+}
+
+#[test]
+fn a_refused_client_hides_that_the_token_was_spent() {
+    is_missed(Rule::FailureKeepsDoubt, Property::HoldersKnowWhatMayBeSpent, FEW);
+    is_missed(Rule::FailureKeepsDoubt, Property::ReauthorizeSaysWhy, FEW);
 }
 
 #[test]

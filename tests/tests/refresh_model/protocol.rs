@@ -44,6 +44,8 @@ pub(crate) enum Step {
     Crashes(u8),
     GivesUpListening(u8),
     ProviderLooks(u8),
+    ProviderRefusesClient(u8),
+    TriesNewerSecret(u8),
     ProviderFails(u8),
     GatewayFails(u8),
     ProviderLooksAtOrphan(Token),
@@ -82,6 +84,7 @@ impl Step {
                 | NotesAndEnds(_)
                 | Crashes(_)
                 | GivesUpListening(_)
+                | ProviderRefusesClient(_)
                 | ProviderFails(_)
                 | GatewayFails(_)
                 | ProviderLooksAtOrphan(_)
@@ -232,6 +235,12 @@ impl State {
                             let answer = s.provider.exchange(model.manners, holder.token);
                             s.go(process, Phase::Listen(holder, Some(answer)));
                         });
+                        if left.refused_clients > 0 {
+                            add(Step::ProviderRefusesClient(process), &|s| {
+                                s.left.refused_clients -= 1;
+                                s.go(process, Phase::Listen(holder, Some(Answer::InvalidClient)));
+                            });
+                        }
                         if left.server_errors > 0 {
                             add(Step::ProviderFails(process), &|s| {
                                 s.left.server_errors -= 1;
@@ -247,10 +256,18 @@ impl State {
                             });
                         }
                     }
+                    // Secrets Manager may have another secret by now, and then the same holder sends the same token.
+                    Some(Answer::InvalidClient) => {
+                        add(Step::TriesNewerSecret(process), &|s| {
+                            s.go(process, Phase::Listen(holder, None));
+                        });
+                        add(Step::Listens(process), &|s| s.go(process, Phase::Note(holder, Failure::Client)));
+                    }
                     Some(answer) => add(Step::Listens(process), &|s| {
                         let next = match answer {
                             Answer::Tokens(token) => Phase::Store(holder, token),
                             Answer::InvalidGrant => Phase::Note(holder, Failure::Terminal),
+                            Answer::InvalidClient => Phase::Note(holder, Failure::Client),
                             Answer::ServerError => Phase::Note(holder, Failure::Transient),
                         };
                         s.go(process, next);
@@ -335,6 +352,8 @@ impl State {
                     let noted = s.try_note(&holder, failure, model);
                     let next = match !noted && s.grant.is_owned_by(holder.owner) {
                         true => Phase::GiveBack(holder.owner, s.grant),
+                        // What the breaker says is the answer, whatever the grant has become.
+                        false if failure == Failure::Client => Phase::Ended,
                         false => decide(s.grant, model),
                     };
                     s.go(process, next);
@@ -607,14 +626,14 @@ impl State {
         }
         let terminal = failure == Failure::Terminal;
         let may_have_spent = match failure {
-            Failure::Terminal => false,
+            Failure::Terminal | Failure::Client => false,
             Failure::Ambiguous => true,
             Failure::Transient => model.has(Rule::ServerErrorMaySpend),
         };
         self.grant = Grant {
             status: if terminal { Status::Reauthorize } else { Status::Failing },
             pausing: !terminal,
-            maybe_spent: holder.maybe_spent || may_have_spent,
+            maybe_spent: (holder.maybe_spent && model.has(Rule::FailureKeepsDoubt)) || may_have_spent,
             failures: self.grant.failures + 1,
             lease: None,
             ..self.grant

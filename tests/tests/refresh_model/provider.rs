@@ -51,6 +51,8 @@ pub(crate) struct Provider {
 pub(crate) enum Answer {
     Tokens(Token),
     InvalidGrant,
+    /// The client was turned away before the provider looked at the token.
+    InvalidClient,
     /// A 5xx. It should mean that nothing was done, but may come from a gateway that does not know.
     ServerError,
 }

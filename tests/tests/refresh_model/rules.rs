@@ -35,6 +35,8 @@ pub(crate) enum Rule {
     IncarnationIsMine,
     /// `write_failure`: the generation is the one that was spent.
     FailureOnGenerationSpent,
+    /// `failed_exchange`: what may be spent stays noted, whatever the failure is.
+    FailureKeepsDoubt,
     /// `failed_exchange`: a 5xx may have spent the token too.
     ServerErrorMaySpend,
     /// `disconnect_grant`: the tombstone is an incarnation of its own.
@@ -61,6 +63,8 @@ pub(crate) struct Bounds {
     pub(crate) unprepared: u8,
     /// Time is short when the lease is there at last.
     pub(crate) late_leases: u8,
+    /// The provider turns the client away, having done nothing.
+    pub(crate) refused_clients: u8,
     /// The provider answers 5xx, having done nothing.
     pub(crate) server_errors: u8,
     /// The provider answers 5xx, having taken the token.

@@ -74,6 +74,8 @@ pub(crate) struct Holder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Failure {
     Terminal,
+    /// Concerns the client: the grant is not at fault, and waits for its connection's breaker.
+    Client,
     Ambiguous,
     Transient,
 }

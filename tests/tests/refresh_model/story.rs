@@ -50,6 +50,8 @@ fn deed(step: Step, before: &State, after: &State, names: &Names) -> String {
                 format!("the provider refuses {}'s token{why}", name(p))
             }
         },
+        ProviderRefusesClient(p) => format!("the provider turns {}'s client away", name(p)),
+        TriesNewerSecret(p) => format!("{} finds a newer secret, and sends the same token again", name(p)),
         ProviderFails(p) => format!("the provider answers {} with a 5xx, and has done nothing", name(p)),
         GatewayFails(p) => format!("the provider takes {}'s token; its gateway answers with a 5xx", name(p)),
         ProviderLooksAtOrphan(token) => {

@@ -18,7 +18,7 @@ const TYPES: &[(&str, &str)] = &[
     ("AWS::Logs::MetricFilter", "there are no metrics"),
     ("AWS::SNS::Subscription", "there is nobody to tell"),
     ("AWS::SNS::Topic", "there is nobody to tell"),
-    ("AWS::SQS::Queue", "it takes failed schedule events, which the console reports"),
+    ("AWS::SQS::Queue", "it takes schedule events that failed, which the console reports"),
     ("AWS::SQS::QueuePolicy", "nothing checks permissions on one machine"),
     ("AWS::Scheduler::ScheduleGroup", "schedules need no grouping"),
 ];
@@ -104,7 +104,7 @@ const PROPERTIES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("DeadLetterConfig", "a failure is reported on the console"),
             ("Description", "for people"),
-            ("FlexibleTimeWindow", "there is one schedule, and it is punctual"),
+            ("FlexibleTimeWindow", "schedules are punctual"),
             ("GroupName", "schedules need no grouping"),
             ("KmsKeyArn", "the event does not leave the machine"),
             ("Name", "the template's own name for it is used"),

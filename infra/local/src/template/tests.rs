@@ -39,6 +39,22 @@ fn the_template_that_is_deployed_is_understood() {
 }
 
 #[test]
+fn the_schedules_sweep_every_shard_once() {
+    let text = include_str!("../../../template.yaml");
+    let template = read(text, &BTreeMap::new()).unwrap();
+    let sweeps = || template.schedules.iter().filter(|schedule| schedule.function == "RefresherFunction");
+    let shards = sweeps().flat_map(|schedule| {
+        let shards = &schedule.input.as_ref().unwrap()["shards"];
+        shards["first"].as_u64().unwrap()..=shards["last"].as_u64().unwrap()
+    });
+    let mut shards: Vec<u64> = shards.collect();
+    shards.sort_unstable();
+    assert!(shards.into_iter().eq(0..256));
+    let refresher = template.function("refresher").unwrap();
+    assert!(refresher.reserved_concurrency.unwrap() >= 2 * sweeps().count(), "each may overlap itself");
+}
+
+#[test]
 fn globals_lie_under_the_functions_own_properties() {
     let echo = fixture().function("EchoFunction").unwrap().clone();
     assert_eq!(echo.timeout, Duration::from_secs(2));

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use super::{Attempt, tokens::jitter};
+use super::{Attempt, Failed, Pass, tokens::jitter};
 use crate::{
     app::{Bifrost, lookup::Reached},
     model::{
         Code, Problem, Timestamp,
+        breaker::Verdict,
         connection::{Flow, LastError},
-        failure::{Failure, FailureClass},
+        failure::FailureClass,
         grant::{Grant, GrantStatus, Refusal, Warning, backoff},
     },
-    store::grants::{FailedExchange, Holder, Written},
+    store::grants::{FailedExchange, Holder, NextAttempt, Written},
 };
 
 /// A provider that asks for a longer pause than this gets no more than this.
@@ -23,23 +24,35 @@ impl Bifrost {
         &self,
         reached: &Reached,
         holder: &Holder,
-        failure: &Failure,
-        maybe_spent: bool,
-        failures: u32,
+        pass: Pass,
+        failed: Failed,
     ) -> Result<Attempt, Problem> {
-        let now = Timestamp::now();
-        let failed = failed_exchange(reached.connection.settings.flow, failure, maybe_spent, failures, now);
+        let (connection, now) = (&reached.connection, Timestamp::now());
+        let flow = connection.settings.flow;
+        let error = LastError::of(&failed.failure, now);
         tracing::warn!(
-            grant = %holder.grant, connection = %reached.connection.id, code = failure.code,
-            detail = failed.error.detail, "a refresh failed"
+            grant = %holder.grant, connection = %connection.id, code = failed.failure.code, detail = error.detail,
+            "a refresh failed"
         );
-        match self.store.write_failure(&reached.grant_key, holder, &failed, now).await? {
-            Written::Done(grant) => Ok(Attempt::Moved(Some(grant))),
+        let verdict = match failed.failure.class {
+            FailureClass::Client => Verdict::Refused(&error),
+            FailureClass::Terminal if flow == Flow::AuthorizationCode => Verdict::Accepted,
+            _ => Verdict::Unknown,
+        };
+        let concerns_client = matches!(verdict, Verdict::Refused(_));
+        let paused = self.note_verdict(connection, pass, verdict).await.filter(|_| concerns_client);
+        let noted = failed_exchange(flow, &failed, paused.is_some(), now);
+        let grant = match self.store.write_failure(&reached.grant_key, holder, &noted, now).await? {
+            Written::Done(grant) => Some(grant),
             Written::Forestalled(grant) => {
                 self.give_back_lease(reached, holder, grant.as_deref()).await;
-                Ok(Attempt::Moved(grant))
+                grant
             }
-        }
+        };
+        Ok(match paused {
+            Some(paused) => Attempt::Paused(grant, paused),
+            None => Attempt::Moved(grant),
+        })
     }
 
     /// What could not even begin is a failure too: noted, so that people see it and the sweep does not try every minute.
@@ -64,9 +77,11 @@ impl Bifrost {
                 fix: problem.fix.clone(),
                 at: now,
             },
-            retry_at: Some(now + backoff(grant.failures + 1, jitter())),
+            next: NextAttempt::At {
+                time: now + backoff(grant.failures + 1, jitter()),
+                swept: reached.connection.settings.flow == Flow::AuthorizationCode,
+            },
             maybe_spent: grant.maybe_spent,
-            swept: reached.connection.settings.flow == Flow::AuthorizationCode,
         };
         if let Some(cause) = problem.cause_chain() {
             tracing::warn!(grant = %grant.id, code = %problem.code, cause, "a refresh could not begin");
@@ -78,32 +93,30 @@ impl Bifrost {
     }
 }
 
-/// What a failure means for the grant, and when the next attempt is due.
-fn failed_exchange(
-    flow: Flow,
-    failure: &Failure,
-    maybe_spent: bool,
-    failures: u32,
-    now: Timestamp,
-) -> FailedExchange {
+/// What a failure means for the grant, and when the next attempt is due. `with_client`: that is up to the breaker.
+fn failed_exchange(flow: Flow, failed: &Failed, with_client: bool, now: Timestamp) -> FailedExchange {
+    let Failed { failure, maybe_spent, failures } = failed;
     let mut error = LastError::of(failure, now);
     // A client that speaks for itself has nothing that a person could renew by signing in.
     let terminal = failure.class == FailureClass::Terminal && flow == Flow::AuthorizationCode;
-    if terminal && maybe_spent {
+    if terminal && *maybe_spent {
         error.detail.push_str(
             " An earlier request with this refresh token got no answer: the provider may have taken the token for spent.",
         );
     }
     let pause = match failure.class {
         FailureClass::Throttled { retry_after: Some(asked) } => asked.min(LONGEST_RETRY_AFTER),
-        _ => backoff(failures, jitter()),
+        _ => backoff(*failures, jitter()),
     };
     FailedExchange {
         status: if terminal { GrantStatus::Reauthorize } else { GrantStatus::Failing },
         error,
-        retry_at: (!terminal).then(|| now + pause),
-        maybe_spent: maybe_spent || failure.may_have_spent_the_token(),
-        swept: flow == Flow::AuthorizationCode,
+        next: match () {
+            () if terminal => NextAttempt::Never,
+            () if with_client => NextAttempt::WithTheClient,
+            () => NextAttempt::At { time: now + pause, swept: flow == Flow::AuthorizationCode },
+        },
+        maybe_spent: *maybe_spent || failure.may_have_spent_the_token(),
     }
 }
 
@@ -118,8 +131,14 @@ pub(super) fn refusal_problem(grant: Option<&Grant>, flow: Flow, refusal: &Refus
         }
         (Refusal::Failing { retry_after }, Some(error)) => {
             let client = matches!(error.code.as_str(), "invalid_client" | "unauthorized_client");
-            let refused = flow == Flow::ClientCredentials && error.code.contains('_');
-            let code = match (client, refused) {
+            // The codes of providers have underscores (see `Failure::code`); some of them only ask for patience.
+            let refused = match FailureClass::of_code(&error.code) {
+                Some(class) => {
+                    matches!(class, FailureClass::Terminal | FailureClass::Client | FailureClass::Setup)
+                }
+                None => error.code.contains('_'),
+            };
+            let code = match (client, refused && flow == Flow::ClientCredentials) {
                 (true, _) => Code::ClientRejected,
                 (_, true) => Code::ProviderRefused,
                 _ => Code::ProviderUnavailable,
@@ -132,11 +151,13 @@ pub(super) fn refusal_problem(grant: Option<&Grant>, flow: Flow, refusal: &Refus
     }
 }
 
+pub(super) fn failing_text(error: &LastError) -> String {
+    format!("Refreshing fails ({}: {}); this token is still good.", error.code, error.title)
+}
+
 pub(super) fn warning_text(warning: &Warning, grant: &Grant) -> String {
     match (warning, &grant.last_error) {
-        (Warning::Failing, Some(error)) => {
-            format!("Refreshing fails ({}: {}); this token is still good.", error.code, error.title)
-        }
+        (Warning::Failing, Some(error)) => failing_text(error),
         (Warning::Failing, None) => "Refreshing fails; this token is still good.".to_owned(),
         (Warning::NoRefreshToken, _) => {
             "There is no refresh token: reconnect before this token expires.".to_owned()

@@ -11,8 +11,10 @@
 //! 4. The write of what came, retried until the invocation ends. Between the provider's answer and this write nothing
 //!    but DynamoDB is called.
 //! 5. Losers wait for the generation to move or the lease to lapse; without the lease nobody exchanges anything.
-//! 6. Failures are written only while nothing has moved.
+//! 6. Failures are written only while nothing has moved. One that concerns the client is noted beside the connection, and
+//!    holds its other grants back (`breaker`).
 
+mod breaker;
 mod failure;
 mod tokens;
 
@@ -28,8 +30,9 @@ use super::{
 use crate::{
     model::{
         Code, Problem, Sealed, Secret, Timestamp,
-        connection::{Connection, Flow},
-        failure::Failure,
+        breaker::Verdict,
+        connection::{Connection, Flow, LastError},
+        failure::{Failure, FailureClass},
         grant::{Decision, Grant, GrantStatus, Lease, Refusal, Want, Warning},
     },
     oauth::{self, TokenSet},
@@ -39,7 +42,9 @@ use crate::{
     },
     vault::DataKey,
 };
-use failure::{refusal_problem, warning_text};
+pub(super) use breaker::breaker_key;
+use breaker::{Pass, Paused, tenant};
+use failure::{failing_text, refusal_problem, warning_text};
 pub(super) use tokens::{ACCESS_TOKEN, REFRESH_TOKEN, registration, sealed_tokens};
 use tokens::{first_grant, jitter};
 
@@ -54,14 +59,26 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// How often a loser looks: often at first, for most providers answer quickly.
 const FIRST_LOOK: Duration = Duration::from_millis(40);
 const LATER_LOOKS: Duration = Duration::from_millis(250);
+
 /// A grant whose access token is good, and what to say with it.
 #[derive(Debug)]
 pub(super) struct Usable {
     pub grant: Grant,
     pub access_token: Secret,
     pub warning: Option<String>,
+    /// What the warning is about, if something failed.
+    pub error: Option<LastError>,
     /// This very call exchanged it.
     pub exchanged: bool,
+}
+
+/// What kept a grant from being refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mishap {
+    /// An exchange of ours failed.
+    Failed(FailureClass),
+    /// Nothing was sent: the connection's breaker holds its grants back.
+    Paused,
 }
 
 /// Everything in hand that an exchange needs.
@@ -80,6 +97,17 @@ impl Bifrost {
         reached: &Reached,
         want: Want,
         deadline: Deadline,
+    ) -> Result<Usable, Problem> {
+        self.pursue(reached, want, deadline, &mut None).await
+    }
+
+    /// The same, and what went wrong on the way, if anything did: a token may still be good all the same.
+    pub(super) async fn pursue(
+        &self,
+        reached: &Reached,
+        want: Want,
+        deadline: Deadline,
+        mishap: &mut Option<Mishap>,
     ) -> Result<Usable, Problem> {
         let flow = reached.connection.settings.flow;
         let patience = Instant::now() + PATIENCE.min(deadline.remaining());
@@ -100,15 +128,38 @@ impl Bifrost {
                     }
                     seen = self.wait_for_winner(&reached.grant_key, &grant, patience).await?;
                 }
-                grant => match self.attempt(reached, grant, want, deadline).await? {
+                grant => match self.attempt(reached, grant, want, deadline, mishap).await? {
                     Attempt::Refreshed(grant) => {
                         let usable = self.usable(reached, Some(*grant), None).await?;
                         return Ok(Usable { exchanged: true, ..usable });
                     }
                     Attempt::Moved(grant) => seen = grant.map(|grant| *grant),
+                    Attempt::Paused(grant, paused) => {
+                        mishap.get_or_insert(Mishap::Paused);
+                        return self.usable_while_paused(reached, grant.map(|grant| *grant), paused).await;
+                    }
                 },
             }
         }
+    }
+
+    /// A token that is still good serves until it expires, whatever the provider has against the client.
+    async fn usable_while_paused(
+        &self,
+        reached: &Reached,
+        grant: Option<Grant>,
+        paused: Paused,
+    ) -> Result<Usable, Problem> {
+        let good = |grant: &Grant| {
+            grant.status.is_connected()
+                && !grant.remaining(Timestamp::now()).is_zero()
+                && !mints_elsewhere(reached, grant)
+        };
+        let Some(grant) = grant.filter(good) else {
+            return Err(paused.problem());
+        };
+        let usable = self.usable(reached, Some(grant), None).await?;
+        Ok(Usable { warning: Some(failing_text(&paused.error)), error: Some(paused.error), ..usable })
     }
 
     async fn usable(
@@ -121,8 +172,9 @@ impl Bifrost {
         let grant = grant.ok_or_else(none)?;
         let sealed = grant.access_token.as_ref().ok_or_else(none)?;
         let access_token = self.open_token(reached, ACCESS_TOKEN, sealed).await?;
+        let error = warning.as_ref().and(grant.last_error.clone());
         let warning = warning.map(|warning| warning_text(&warning, &grant));
-        Ok(Usable { grant, access_token, warning, exchanged: false })
+        Ok(Usable { grant, access_token, warning, error, exchanged: false })
     }
 
     pub(super) async fn open_token(
@@ -141,23 +193,41 @@ impl Bifrost {
         seen: Option<Grant>,
         want: Want,
         deadline: Deadline,
+        mishap: &mut Option<Mishap>,
     ) -> Result<Attempt, Problem> {
+        let connection = &reached.connection;
+        let breaker = match self.look_at_breaker(reached).await? {
+            Ok(breaker) => breaker,
+            Err(paused) => return Ok(Attempt::Paused(seen.map(Box::new), paused)),
+        };
         let prepared = match self.prepare(reached, seen.as_ref()).await {
             Ok(prepared) => prepared,
             Err(problem) => return self.note_unprepared(reached, seen, problem).await,
         };
         check_budget(deadline)?;
+        let pass = match self.pass_breaker(reached, breaker, tenant(&prepared.url_values)).await? {
+            Ok(pass) => pass,
+            Err(paused) => return Ok(Attempt::Paused(seen.map(Box::new), paused)),
+        };
         let failed_before = seen.as_ref().map_or(0, |grant| grant.failures);
-        let (holder, doubt) = match self.lease(reached, seen).await? {
-            Leased::Taken { holder, doubt } => (holder, doubt),
-            Leased::Moved(grant) => return Ok(Attempt::Moved(grant)),
+        let (holder, doubt) = match self.lease(reached, seen).await {
+            Ok(Leased::Taken { holder, doubt }) => (holder, doubt),
+            Ok(Leased::Moved(grant)) => {
+                self.note_verdict(connection, pass, Verdict::Unknown).await;
+                return Ok(Attempt::Moved(grant));
+            }
+            Err(problem) => {
+                self.note_verdict(connection, pass, Verdict::Unknown).await;
+                return Err(problem);
+            }
         };
         // A slow DynamoDB may have used up the time that the exchange needs.
         if let Err(problem) = check_budget(deadline) {
+            self.note_verdict(connection, pass, Verdict::Unknown).await;
             self.give_up_lease(reached, &holder, &doubt).await?;
             return Err(problem);
         }
-        let exchange = self.exchange(&reached.connection, &prepared);
+        let exchange = self.exchange(connection, &prepared, deadline);
         let outcome = tokio::select! {
             outcome = exchange => outcome,
             () = self.keep_renewing(&reached.grant_key, &holder) => unreachable!("renewing never ends"),
@@ -165,18 +235,16 @@ impl Bifrost {
         match outcome {
             Ok(tokens) => {
                 let forced = matches!(want, Want::Newer { limited: true, .. });
-                self.write_back(
-                    reached,
-                    &holder,
-                    &prepared,
-                    tokens,
-                    Circumstances { forced, contested: doubt.contested },
-                    deadline,
-                )
-                .await
+                let circumstances = Circumstances { forced, contested: doubt.contested };
+                let written =
+                    self.write_back(reached, &holder, &prepared, tokens, circumstances, deadline).await;
+                self.note_verdict(connection, pass, Verdict::Accepted).await;
+                written
             }
             Err(failure) => {
-                self.note_failure(reached, &holder, &failure, doubt.maybe_spent, failed_before + 1).await
+                *mishap = Some(Mishap::Failed(failure.class));
+                let failed = Failed { failure, maybe_spent: doubt.maybe_spent, failures: failed_before + 1 };
+                self.note_failure(reached, &holder, pass, failed).await
             }
         }
     }
@@ -238,10 +306,34 @@ impl Bifrost {
         }
     }
 
-    /// Step 3. Whatever it is called, it is one request that may spend the token.
-    async fn exchange(&self, connection: &Connection, prepared: &Prepared) -> Result<TokenSet, Failure> {
-        let registration =
-            registration(connection, prepared.client_secret.as_ref(), prepared.token_url.clone());
+    /// Step 3. A client that is refused was turned away before its token was looked at; so if Secrets Manager has another
+    /// secret by now than the one remembered, that one is tried at once.
+    async fn exchange(
+        &self,
+        connection: &Connection,
+        prepared: &Prepared,
+        deadline: Deadline,
+    ) -> Result<TokenSet, Failure> {
+        let refused = match self.exchange_with(connection, prepared, prepared.client_secret.as_ref()).await {
+            Err(failure) if failure.class == FailureClass::Client => failure,
+            other => return other,
+        };
+        match self.newer_client_secret(connection, prepared.client_secret.as_ref()).await {
+            Some(newer) if check_budget(deadline).is_ok() => {
+                self.exchange_with(connection, prepared, Some(&newer)).await
+            }
+            _ => Err(refused),
+        }
+    }
+
+    /// Whatever it is called, it is one request that may spend the token.
+    async fn exchange_with(
+        &self,
+        connection: &Connection,
+        prepared: &Prepared,
+        client_secret: Option<&Secret>,
+    ) -> Result<TokenSet, Failure> {
+        let registration = registration(connection, client_secret, prepared.token_url.clone());
         let now = Timestamp::now();
         match (connection.settings.flow, &prepared.refresh_token) {
             (Flow::AuthorizationCode, Some(token)) => {
@@ -378,6 +470,16 @@ struct Circumstances {
 enum Attempt {
     Refreshed(Box<Grant>),
     Moved(Option<Box<Grant>>),
+    /// The grant as it is, and why it can't be refreshed now.
+    Paused(Option<Box<Grant>>, Paused),
+}
+
+/// An exchange that failed.
+struct Failed {
+    failure: Failure,
+    maybe_spent: bool,
+    /// In a row, this one included.
+    failures: u32,
 }
 
 /// What a new holder knows of those before it.

@@ -85,7 +85,8 @@ pub(in crate::app) fn sealed_tokens(
         scopes: tokens.scopes.clone(),
         issued_at,
         expires_at: tokens.expires_at,
-        refresh_at: swept.then(|| sweep_at(issued_at, tokens.expires_at, jitter())),
+        refresh_at: swept
+            .then(|| sweep_at(issued_at, tokens.expires_at, tokens.refresh_token_lifetime, jitter())),
         url_values: url_values.clone(),
         forced: false,
         contested: false,

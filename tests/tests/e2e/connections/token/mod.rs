@@ -1,4 +1,5 @@
 mod answers;
+mod client;
 mod trouble;
 
 use std::time::Duration;
