@@ -1,10 +1,11 @@
-//! What a warm resolve costs, measured on the real binaries: `cargo bench -p bifrost-tests`.
+//! What a warm resolve costs, measured on the real binaries: `cargo bench -p bifrost-tests --bench resolve`.
 //!
 //! Prints a table to paste, and asserts nothing: times belong to the machine that took them. The resolve function and
 //! one that does nothing run in the same place of the same stack, so that each figure stands beside its floor. With
 //! `--profile dev` the functions are debug binaries, and the run shows only that this program works.
 
 mod binaries;
+mod build;
 mod house;
 mod load;
 mod machine;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::binaries::RELEASE;
+use crate::build::RELEASE;
 use crate::house::Calls;
 use crate::load::Load;
 use crate::machine::Machine;
