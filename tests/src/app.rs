@@ -48,6 +48,11 @@ impl TestApp {
         Self { stack: Arc::new(RunningStack::ephemeral().await) }
     }
 
+    /// A stack of one's own that runs up to so many instances of each function.
+    pub async fn with_instances(count: usize) -> Self {
+        Self { stack: Arc::new(RunningStack::with_instances(count).await) }
+    }
+
     /// A stack of one's own whose data stays in this folder.
     pub async fn with_data(folder: &std::path::Path) -> Self {
         Self { stack: Arc::new(RunningStack::with_data(folder).await) }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use bifrost_local::{Build, Call, Data, Fault, LogSink, Options, Stack};
+use bifrost_local::{Build, Call, Data, Fault, InvokeError, LogSink, Options, Stack};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 /// The origin that the tests' stacks allow people to be sent back to after connecting.
 pub const RETURN_TO_ORIGIN: &str = "https://app.example.com";
@@ -44,6 +45,10 @@ impl RunningStack {
     /// From another template than the deployed one, wherever it lies.
     pub(crate) async fn with_template(template: PathBuf) -> Self {
         Self::run(Options { template, ..options(Data::Ephemeral).await }).await.unwrap()
+    }
+
+    pub(crate) async fn with_instances(count: usize) -> Self {
+        Self::run(Options { max_instances: count, ..options(Data::Ephemeral).await }).await.unwrap()
     }
 
     async fn start(data: Data) -> Self {
@@ -109,11 +114,28 @@ impl RunningStack {
         if accepted { Ok(answer) } else { Err(answer) }
     }
 
+    /// Kills one process of a function, as a hook's call names it. `false` when there is no such process.
+    pub async fn kill_instance(&self, instance: Uuid) -> bool {
+        self.stack.kill_instance(instance).await
+    }
+
     /// Runs a scheduled function, and returns its report.
     pub(crate) async fn invoke(&self, function: &'static str, order: Value) -> Value {
-        let stack = Arc::clone(&self.stack);
-        let report = RUNTIME.spawn(async move { stack.invoke(function, order).await }).await.unwrap();
+        let report = self.try_invoke(function, order).await;
         report.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()))
+    }
+
+    /// Runs the refresher over these shards, first and last included.
+    ///
+    /// # Errors
+    /// When it fails or is killed.
+    pub async fn try_sweep(&self, first: u8, last: u8) -> Result<Value, InvokeError> {
+        self.try_invoke("refresher", json!({"shards": {"first": first, "last": last}})).await
+    }
+
+    async fn try_invoke(&self, function: &'static str, order: Value) -> Result<Value, InvokeError> {
+        let stack = Arc::clone(&self.stack);
+        RUNTIME.spawn(async move { stack.invoke(function, order).await }).await.unwrap()
     }
 
     /// Ends it as a power cut would: no function finishes what it is doing.

@@ -15,6 +15,7 @@
 
 mod aws;
 mod build;
+mod checkpoint;
 pub mod console;
 mod data;
 mod error;
@@ -32,6 +33,7 @@ use uuid::Uuid;
 pub use aws::dynamodb::TableError;
 pub use aws::{Call, Fault, Hook};
 pub use build::BuildError;
+pub use checkpoint::{Checkpoint, Moment};
 pub use console::LogSink;
 pub use data::{Data, FolderError};
 pub use error::{InvokeError, StartError};

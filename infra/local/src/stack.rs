@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::aws::dynamodb::DynamoDb;
 use crate::aws::kms::Kms;
@@ -186,6 +187,17 @@ impl Stack {
     /// The processes of a function, named by package or by logical id.
     pub fn instances(&self, function: &str) -> Vec<u32> {
         self.pool(function).map(|pool| pool.pids()).unwrap_or_default()
+    }
+
+    /// Kills one process (SIGKILL), as [`crate::Call`] names it, and waits until it is gone. What it was at work on has
+    /// failed then. `false` when there is no such process.
+    pub async fn kill_instance(&self, instance: Uuid) -> bool {
+        for pool in self.pools.values() {
+            if pool.kill(instance).await {
+                return true;
+            }
+        }
+        false
     }
 
     /// Every line that the runner and the functions have written, with [`crate::LogSink::Memory`].

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bifrost_local::{Build, Data, Failure, Fault, InvokeError, Options, Stack, StartError};
+use bifrost_local::{
+    Build, Call, Checkpoint, Data, Failure, Fault, InvokeError, Moment, Options, Stack, StartError,
+};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -85,7 +87,8 @@ async fn a_function_sees_the_event_and_the_environment_of_lambda_and_nothing_of_
     assert_eq!(environment["AWS_LAMBDA_FUNCTION_NAME"], "bifrost-local-EchoFunction");
     assert_eq!(environment["AWS_LAMBDA_LOG_LEVEL"], "INFO");
     assert_eq!(environment["PUBLIC_URL"], stack.url());
-    assert_eq!(environment["AWS_ENDPOINT_URL_KMS"], format!("{}/fixture", stack.aws_endpoint()));
+    let endpoint = environment["AWS_ENDPOINT_URL_KMS"].as_str().unwrap();
+    assert!(endpoint.starts_with(&format!("{}/fixture/", stack.aws_endpoint())), "{endpoint}");
     for ours in ["HOME", "CARGO", "USER"] {
         assert_eq!(environment[ours], Value::Null, "{ours}");
     }
@@ -345,6 +348,75 @@ async fn faults_refuse_a_call_or_lose_its_answer() {
     assert_eq!(put(&stack).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(item(&stack).await, key());
     stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_is_worded_for_one_write_and_for_each_item_of_a_transaction() {
+    let stack = start().await;
+    stack.set_fault_hook(Some(Arc::new(|_| Some(Fault::Conflict))));
+    let one = json(put(&stack).await).await;
+    assert_eq!(one["__type"], "com.amazonaws.dynamodb.v20120810#TransactionConflictException");
+    let puts = vec![json!({"Put": {"TableName": "bifrost-local-DataTable", "Item": key()}}); 2];
+    let request = json!({"TransactItems": puts});
+    let all = aws(&stack, "DynamoDB_20120810.TransactWriteItems", request).await;
+    assert_eq!(all.status(), StatusCode::BAD_REQUEST);
+    let all = json(all).await;
+    assert_eq!(all["__type"], "com.amazonaws.dynamodb.v20120810#TransactionCanceledException");
+    let codes: Vec<_> =
+        all["CancellationReasons"].as_array().unwrap().iter().map(|reason| &reason["Code"]).collect();
+    assert_eq!(codes, ["TransactionConflict", "TransactionConflict"]);
+    stack.set_fault_hook(None);
+    assert_eq!(item(&stack).await, Value::Null);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_holds_a_call_before_it_is_performed_and_after() {
+    let stack = start().await;
+    let (moments, mut reached) = tokio::sync::mpsc::unbounded_channel();
+    let go_on = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::clone(&go_on);
+    let checkpoint = Checkpoint::new(move |moment| {
+        moments.send(moment).unwrap();
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire().await.unwrap().forget() }
+    });
+    let stop =
+        move |call: &Call<'_>| (call.operation == "PutItem").then(|| Fault::Checkpoint(checkpoint.clone()));
+    stack.set_fault_hook(Some(Arc::new(stop)));
+    let watch = async {
+        assert_eq!(reached.recv().await, Some(Moment::Arrived));
+        assert_eq!(item(&stack).await, Value::Null);
+        go_on.add_permits(1);
+        assert_eq!(reached.recv().await, Some(Moment::Done));
+        assert_eq!(item(&stack).await, self::key());
+        go_on.add_permits(1);
+    };
+    let (put, ()) = tokio::join!(put(&stack), watch);
+    assert_eq!(put.status(), StatusCode::OK);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_killed_during_a_call_leaves_the_call_undone_and_its_request_failed() {
+    let stack = Arc::new(start().await);
+    let (callers, mut reached) = tokio::sync::mpsc::unbounded_channel();
+    stack.set_fault_hook(Some(Arc::new(move |call| {
+        callers.send(call.instance).unwrap();
+        Some(Fault::Checkpoint(Checkpoint::new(|_| std::future::pending())))
+    })));
+    let kill = async {
+        let instance = reached.recv().await.unwrap();
+        assert!(stack.kill_instance(instance).await);
+        assert!(!stack.kill_instance(instance).await, "it is gone");
+    };
+    let (failed, ()) = tokio::join!(order(&stack, "/open/a", json!({"do": "put"})), kill);
+    assert_said(failed, StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").await;
+    assert_eq!(count(&stack, "fixture: it crashed (signal: 9 (SIGKILL))"), 1);
+    stack.set_fault_hook(None);
+    assert_eq!(item(&stack).await, Value::Null);
+    assert_eq!(order(&stack, "/open/a", json!({"do": "put"})).await.status(), StatusCode::OK);
+    assert_eq!(item(&stack).await, key());
 }
 
 #[tokio::test(flavor = "multi_thread")]

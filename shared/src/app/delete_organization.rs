@@ -8,7 +8,7 @@ use super::{Bifrost, Deadline};
 use crate::{
     model::{OrganizationId, Problem, Scope, Secret, Timestamp, connection::Connection, grant::Grant},
     store::{
-        Batch,
+        Batch, ItemKey,
         cleanups::{Cleanup, Deleted},
     },
 };
@@ -17,6 +17,8 @@ use crate::{
 /// organization's own tokens can't be read from then on, and expire.
 const REVOCATIONS: usize = 16;
 const REVOCATION_TIME: Duration = Duration::from_secs(10);
+/// How often a grant that a refresh keeps changing is read again.
+const ATTEMPTS: usize = 10;
 
 /// A token that can still be revoked when its data key is gone.
 struct Revocable {
@@ -39,7 +41,7 @@ impl Bifrost {
         if !self.store.begin_deleting_organization(id, &cleanup).await? {
             return Err(Problem::not_found("organization", id));
         }
-        let revocable = self.revocable_tokens(id).await.unwrap_or_else(|problem| {
+        let revocable = self.take_grants(id).await.unwrap_or_else(|problem| {
             tracing::warn!(organization = %id, cause = problem.cause_chain(), "tokens are not revoked");
             Vec::new()
         });
@@ -101,8 +103,9 @@ impl Bifrost {
         while under_way.join_next().await.is_some() {}
     }
 
-    /// The tokens of its grants, with all that it takes to revoke them.
-    async fn revocable_tokens(&self, id: OrganizationId) -> Result<Vec<Revocable>, Problem> {
+    /// Takes its grants away, and returns their tokens with all that it takes to revoke them. A refresh that is under
+    /// way finds its grant gone, and revokes what it received by itself.
+    async fn take_grants(&self, id: OrganizationId) -> Result<Vec<Revocable>, Problem> {
         let scope = Scope::Organization(id);
         let keys = self.store.grants_of_organization(id).await?;
         let mut batch = Batch::default();
@@ -113,6 +116,7 @@ impl Bifrost {
         let mut revocable = Vec::new();
         for (key, connection) in &keys {
             let Some(grant) = found.take::<Grant>(key)? else { continue };
+            let Some(grant) = self.take_grant(key, grant).await? else { continue };
             let Some(connection) = found.take::<Connection>(connection)? else { continue };
             if connection.id != grant.connection_id || connection.settings.revocation_url.is_none() {
                 continue;
@@ -123,5 +127,17 @@ impl Bifrost {
             }
         }
         Ok(revocable)
+    }
+
+    /// The grant as it was when it went; none if it was gone, or keeps changing.
+    async fn take_grant(&self, key: &ItemKey, mut grant: Grant) -> Result<Option<Grant>, Problem> {
+        for _ in 0..ATTEMPTS {
+            if self.store.delete_grant(key, &grant).await? {
+                return Ok(Some(grant));
+            }
+            let Some(changed) = self.store.grant(key).await? else { return Ok(None) };
+            grant = changed;
+        }
+        Ok(None)
     }
 }

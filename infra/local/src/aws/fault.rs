@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use uuid::Uuid;
+
+use crate::checkpoint::Checkpoint;
 
 /// A call that is about to be performed.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +16,8 @@ pub struct Call<'a> {
     pub operation: &'a str,
     /// Package name of the function that calls.
     pub function: &'a str,
+    /// Which process of the function, to be handed to [`crate::Stack::kill_instance`]; nil for anybody else.
+    pub instance: Uuid,
     /// How many calls of this operation the function has made before, over all its instances.
     pub earlier: u64,
     /// The request as it was sent, JSON.
@@ -23,10 +28,14 @@ pub struct Call<'a> {
 pub enum Fault {
     /// Not performed, and refused in this way.
     Refuse { status: StatusCode, kind: String },
+    /// Not performed, because someone else's transaction is said to be at the same items.
+    Conflict,
     /// Performed, but the caller is told 500.
     LoseAnswer,
     /// Performed after this time.
     Delay(Duration),
+    /// Performed when this lets it pass, and answered when it does so again.
+    Checkpoint(Checkpoint),
 }
 
 /// Asked about every call.

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 pub use fault::{Call, Fault, Hook};
 
+use crate::checkpoint::Moment;
 use crate::console::Console;
 
 /// DynamoDB takes no larger request; the others far smaller ones.
@@ -65,7 +66,7 @@ impl Services {
         Arc::new(Self { dynamodb, kms, secrets, counts: Mutex::default(), hook: Mutex::default(), console })
     }
 
-    /// The first segment of a call's path names the function that makes it.
+    /// A call's path names the function that makes it, and the instance.
     pub(crate) fn router(self: &Arc<Self>) -> Router {
         Router::new().fallback(serve).with_state(Arc::clone(self))
     }
@@ -128,16 +129,32 @@ async fn serve(State(services): State<Arc<Services>>, request: Request) -> Respo
     let Ok(body) = axum::body::to_bytes(body, LARGEST_REQUEST).await else {
         return refused(&Refusal::new("RequestEntityTooLarge", "the request is too large, or broke off"));
     };
-    let function = parts.uri.path().trim_matches('/');
+    let path = parts.uri.path().trim_matches('/');
+    let (function, instance) = path.split_once('/').unwrap_or((path, ""));
+    let instance = instance.parse().unwrap_or_default();
     let earlier = services.count(function, &target.to_string());
-    let call = Call { service: target.service, operation: target.operation, function, earlier, body: &body };
+    let call = Call {
+        service: target.service,
+        operation: target.operation,
+        function,
+        instance,
+        earlier,
+        body: &body,
+    };
     match services.fault(&call) {
         None => {}
         Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
         Some(Fault::Refuse { status, kind }) => return refused(&injected(status, &kind)),
+        Some(Fault::Conflict) => return conflict(target.operation, &body),
         Some(Fault::LoseAnswer) => {
             services.perform(&target, &parts.headers, body).await;
             return refused(&injected(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"));
+        }
+        Some(Fault::Checkpoint(checkpoint)) => {
+            checkpoint.pass(Moment::Arrived).await;
+            let response = services.perform(&target, &parts.headers, body).await;
+            checkpoint.pass(Moment::Done).await;
+            return response;
         }
     }
     let response = services.perform(&target, &parts.headers, body).await;
@@ -174,6 +191,23 @@ impl std::fmt::Display for Target<'_> {
 
 fn injected(status: StatusCode, kind: &str) -> Refusal {
     Refusal { status, kind: kind.to_owned(), message: "injected by the local stack".to_owned() }
+}
+
+/// A transaction is told which of its items were busy; any other write, only that they were.
+fn conflict(operation: &str, body: &[u8]) -> Response<Body> {
+    let prefix = "com.amazonaws.dynamodb.v20120810#";
+    let message = "injected by the local stack";
+    if operation != "TransactWriteItems" {
+        return refused(&Refusal::new(&format!("{prefix}TransactionConflictException"), message));
+    }
+    let items = parsed(body).ok().and_then(|request| Some(request["TransactItems"].as_array()?.len()));
+    let reason = json!({"Code": "TransactionConflict", "Message": message});
+    let canceled = json!({
+        "__type": format!("{prefix}TransactionCanceledException"),
+        "Message": message,
+        "CancellationReasons": vec![reason; items.unwrap_or_default()],
+    });
+    json_response(StatusCode::BAD_REQUEST, &canceled)
 }
 
 fn parsed(body: &[u8]) -> Result<Value, Refusal> {

@@ -1,6 +1,6 @@
 //! What a test may do to a provider from inside the same process: ask what happened, and make the next answers bad.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::options::{ClientAuth, RedirectUris, RefreshTokens};
 use super::server::Shared;
+use crate::checkpoint::Checkpoint;
 
 /// A handle on a running provider. Clones control the same one.
 #[derive(Clone)]
@@ -25,6 +26,12 @@ pub enum Fault {
     Drop,
     /// Everything is done as asked, then the connection closes: the answer is lost, the old token is spent.
     DropAnswer,
+    /// The same, but half of the answer gets out.
+    CutAnswer,
+    /// Everything is done and answered as asked, then the connection closes.
+    CloseAfterAnswer,
+    /// Everything is done as asked, and this is answered in its stead: the new tokens are lost.
+    Replace { status: u16, headers: Vec<(String, String)>, body: String },
 }
 
 impl Fault {
@@ -81,6 +88,8 @@ pub(super) type EditAnswer = Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>;
 pub(super) struct Stage {
     pub(super) hold: Duration,
     pub(super) delay: Duration,
+    /// By `grant_type`.
+    pub(super) checkpoints: HashMap<String, Checkpoint>,
     pub(super) faults: VecDeque<Fault>,
     pub(super) edit_answer: Option<EditAnswer>,
     pub(super) granted_scopes: Option<Vec<String>>,
@@ -121,6 +130,11 @@ impl Control {
     /// Token requests from now on wait this long before anything is done; one whose sender goes away leaves no trace.
     pub fn hold_token(&self, hold: Duration) {
         self.shared.lock().stage.hold = hold;
+    }
+
+    /// Token requests with this `grant_type` from now on pass this checkpoint, whatever fault they then meet.
+    pub fn stop_tokens(&self, grant_type: &str, checkpoint: Checkpoint) {
+        self.shared.lock().stage.checkpoints.insert(grant_type.to_owned(), checkpoint);
     }
 
     /// The next token request meets this fault; called again, the one after it, and so on.

@@ -175,7 +175,12 @@ impl Ledger {
             .get_mut(&family_id)
             .ok_or_else(|| Refusal::invalid_grant("the sign-in is forgotten"))?;
         asker.check(family)?;
-        if token.spent_at.is_some() {
+        let grace = match terms.refresh_tokens {
+            RefreshTokens::RotatedWithGrace(grace) => grace,
+            _ => Duration::ZERO,
+        };
+        let now = SystemTime::now();
+        if token.spent_at.is_some_and(|spent_at| spent_at <= millis(now - grace)) {
             family.revoked = true;
             return Err(Refusal::invalid_grant(
                 "the refresh token was used before; its whole family is revoked",
@@ -187,8 +192,9 @@ impl Ledger {
         if let Some(more) = scopes.iter().find(|scope| !family.scopes.contains(scope)) {
             return Err(Refusal::invalid_scope(format!("{more} was not granted")));
         }
-        let rotates = terms.refresh_tokens == RefreshTokens::Rotated;
-        token.spent_at = rotates.then(|| millis(SystemTime::now()));
+        let rotates =
+            matches!(terms.refresh_tokens, RefreshTokens::Rotated | RefreshTokens::RotatedWithGrace(_));
+        token.spent_at = token.spent_at.or(rotates.then(|| millis(now)));
         Ok(self.issue(family_id, (!scopes.is_empty()).then_some(scopes), rotates, terms))
     }
 
@@ -230,10 +236,13 @@ impl Ledger {
     }
 
     /// Ends a token of this client: a refresh token takes its family along (RFC 7009, section 2.1). Unknown tokens,
-    /// and those of other clients, are left as they are.
+    /// those of other clients, and refresh tokens that were used are left as they are: they are no tokens any more.
     pub(super) fn revoke(&mut self, token: &str, client_id: &str) {
         let fingerprint = fingerprint(token);
         if let Some(refresh) = self.refresh_tokens.get(&fingerprint) {
+            if refresh.spent_at.is_some() {
+                return;
+            }
             if let Some(family) = self.families.get_mut(&refresh.family).filter(|f| f.client_id == client_id)
             {
                 family.revoked = true;

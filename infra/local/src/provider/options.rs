@@ -36,6 +36,9 @@ pub enum RefreshTokens {
     Kept,
     /// Each works once and brings the next; a second use revokes the whole family (RFC 9700, section 4.14.2).
     Rotated,
+    /// The same, but for this long a token that was used works again: for clients that lost the answer, as Okta's
+    /// "grace period" and Auth0's "reuse interval" have it.
+    RotatedWithGrace(Duration),
 }
 
 #[derive(Clone)]

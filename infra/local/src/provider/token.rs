@@ -1,13 +1,17 @@
 //! The token endpoint (RFC 6749, sections 4.1.3, 4.4 and 6) and the revocation endpoint (RFC 7009).
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hyper::body::{Frame, SizeHint};
 use serde_json::{Map, Value, json};
 
 use super::client::{Refusal, authenticate};
@@ -15,6 +19,7 @@ use super::control::{Fault, TokenRequest};
 use super::ledger::{Asker, Family, Issued, Terms};
 use super::params::Params;
 use super::server::{HangUp, Inner, Shared};
+use crate::checkpoint::Moment;
 
 pub(super) async fn token(
     State(shared): State<Arc<Shared>>,
@@ -23,9 +28,20 @@ pub(super) async fn token(
     body: Bytes,
 ) -> Response {
     let tenant = tenant.map(|Path(tenant)| tenant);
-    let hold = shared.lock().stage.hold;
+    let (hold, checkpoint) = {
+        let stage = &shared.lock().stage;
+        let params = form(&headers, &body).ok();
+        let grant_type = params.as_ref().and_then(|params| params.optional("grant_type"));
+        (stage.hold, grant_type.and_then(|grant_type| stage.checkpoints.get(grant_type)).cloned())
+    };
     tokio::time::sleep(hold).await;
+    if let Some(checkpoint) = &checkpoint {
+        checkpoint.pass(Moment::Arrived).await;
+    }
     let (response, delay) = serve_token(&mut shared.lock(), tenant, &headers, &body);
+    if let Some(checkpoint) = &checkpoint {
+        checkpoint.pass(Moment::Done).await;
+    }
     tokio::time::sleep(delay).await;
     response
 }
@@ -49,15 +65,19 @@ fn serve_token(
             seen.refused = Some("a fault, no answer".to_owned());
             HangUp.into_response()
         }
-        fault @ (Some(Fault::DropAnswer) | None) => {
+        fault => {
             let outcome =
                 params.and_then(|params| exchange(inner, tenant.as_deref(), headers, &params, &mut seen));
             seen.refused =
                 outcome.as_ref().err().map(|refusal| format!("{}: {}", refusal.error, refusal.description));
             inner.save();
+            let answer = outcome.map_or_else(IntoResponse::into_response, |answer| success(&answer));
             match fault {
-                Some(_) => HangUp.into_response(),
-                None => outcome.map_or_else(IntoResponse::into_response, |answer| success(&answer)),
+                Some(Fault::DropAnswer) => HangUp.into_response(),
+                Some(Fault::CutAnswer) => answer.map(|body| Body::new(Half::of(body))),
+                Some(Fault::CloseAfterAnswer) => ([(header::CONNECTION, "close")], answer).into_response(),
+                Some(Fault::Replace { status, headers, body }) => canned(status, &headers, body),
+                _ => answer,
             }
         }
     };
@@ -127,6 +147,57 @@ fn members(issued: Issued, lifetime: Duration) -> Map<String, Value> {
 
 fn success(answer: &Map<String, Value>) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+}
+
+/// A body that breaks off after its first half. Its length is announced as a whole, so the client notices.
+struct Half {
+    whole: Body,
+    length: u64,
+    next: HalfStep,
+}
+
+enum HalfStep {
+    Data,
+    /// What is written so far gets out before the connection closes.
+    Flush,
+    Cut,
+}
+
+impl Half {
+    fn of(whole: Body) -> Self {
+        let length = whole.size_hint().exact().unwrap_or_default();
+        Self { whole, length, next: HalfStep::Data }
+    }
+}
+
+impl HttpBody for Half {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match self.next {
+            HalfStep::Data => {
+                let whole = ready!(Pin::new(&mut self.whole).poll_frame(context));
+                self.next = HalfStep::Flush;
+                let data =
+                    whole.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).unwrap_or_default();
+                Poll::Ready(Some(Ok(Frame::data(data.slice(..data.len() / 2)))))
+            }
+            HalfStep::Flush => {
+                self.next = HalfStep::Cut;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            HalfStep::Cut => Poll::Ready(Some(Err(io::Error::other("cut on purpose")))),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
 }
 
 fn canned(status: u16, headers: &[(String, String)], body: String) -> Response {

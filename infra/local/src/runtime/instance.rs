@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use uuid::Uuid;
 
 use crate::console::Console;
 use crate::template::{Function, REGION};
@@ -16,10 +17,12 @@ use crate::template::{Function, REGION};
 pub(crate) struct Blueprint {
     pub(crate) binary: PathBuf,
     pub(crate) environment: BTreeMap<String, String>,
+    /// Where the function finds all AWS services; each instance under a path of its own.
+    endpoint: String,
 }
 
 impl Blueprint {
-    /// `endpoint` is where the function finds all AWS services; `extra` wins over everything.
+    /// `extra` wins over everything but where the services are.
     pub(crate) fn of(
         function: &Function,
         binary: PathBuf,
@@ -32,9 +35,6 @@ impl Blueprint {
         let given = [
             ("AWS_ACCESS_KEY_ID", "AKIALOCALLOCALLOCALL"),
             ("AWS_DEFAULT_REGION", REGION),
-            ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
-            ("AWS_ENDPOINT_URL_KMS", endpoint),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint),
             ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
@@ -64,15 +64,18 @@ impl Blueprint {
                 .filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.to_owned()))),
         );
         environment.extend(extra.clone());
-        Self { binary, environment }
+        Self { binary, environment, endpoint: endpoint.to_owned() }
     }
 
     /// Starts a process that polls the Runtime API at `runtime_api`. Lambda gives host and port alone; with a path,
     /// the runtime crate needs the scheme too.
-    pub(crate) fn start(&self, runtime_api: &str) -> io::Result<Child> {
+    pub(crate) fn start(&self, runtime_api: &str, id: Uuid) -> io::Result<Child> {
+        let services = ["DYNAMODB", "KMS", "SECRETS_MANAGER"]
+            .map(|service| (format!("AWS_ENDPOINT_URL_{service}"), format!("{}/{id}", self.endpoint)));
         Command::new(&self.binary)
             .env_clear()
             .envs(&self.environment)
+            .envs(services)
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -19,7 +19,7 @@ impl Pool {
         let id = Uuid::new_v4();
         let (kill, killed) = oneshot::channel();
         let runtime_api = format!("{}/{}/{id}", self.runtime_api, self.function.logical_id);
-        let mut child = match self.blueprint.start(&runtime_api) {
+        let mut child = match self.blueprint.start(&runtime_api, id) {
             Ok(child) => child,
             Err(error) => {
                 let failure = Failure::DidNotStart(format!("{}: {error}", self.blueprint.binary.display()));
@@ -82,7 +82,7 @@ impl Pool {
             }
         }
         let _ = child.kill().await;
-        "stopped".to_owned()
+        in_words(&child.wait().await)
     }
 
     fn bury(&self, id: Uuid, ended: String) {

@@ -123,6 +123,13 @@ impl Pool {
         self.lock().instances.values().filter_map(|instance| instance.pid).collect()
     }
 
+    /// Kills an instance, whatever it is doing, and waits until it is gone. `false` when it is not one of ours.
+    pub(crate) async fn kill(&self, instance: Uuid) -> bool {
+        let known = self.lock().instances.get_mut(&instance).map(|instance| instance.kill.take()).is_some();
+        self.until(|state| !state.instances.contains_key(&instance)).await;
+        known
+    }
+
     /// Takes nothing new, waits until those at work have finished, or `patience` is over, and kills every instance.
     pub(crate) async fn stop(&self, patience: Duration) {
         {

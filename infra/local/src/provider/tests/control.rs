@@ -1,9 +1,11 @@
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::super::{ClientAuth, Fault, Options, serve};
 use super::{Subject, Tokens, json as body, post_form};
+use crate::checkpoint::{Checkpoint, Moment};
 
 #[tokio::test]
 async fn it_counts_what_reached_the_token_endpoint_and_why_it_was_refused() {
@@ -58,6 +60,47 @@ async fn a_dropped_connection_gives_no_answer_and_only_a_dropped_answer_spends_t
     control.fail_next_token(Fault::DropAnswer);
     attempt().await.unwrap_err();
     assert_eq!(attempt().await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn an_answer_can_be_cut_replaced_or_the_last_on_its_connection_and_the_token_is_spent_each_time() {
+    let subject = Subject::start().await;
+    let control = subject.provider.control();
+    let tokens = subject.tokens().await;
+    control.fail_next_token(Fault::CutAnswer);
+    let cut = subject.refresh(&tokens.refresh).await;
+    assert_eq!(cut.status(), 200);
+    cut.text().await.unwrap_err();
+    assert_eq!(subject.refresh(&tokens.refresh).await.status(), 400);
+
+    let tokens = subject.tokens().await;
+    control.fail_next_token(Fault::Replace { status: 302, headers: Vec::new(), body: "moved".into() });
+    let replaced = subject.refresh(&tokens.refresh).await;
+    assert_eq!((replaced.status().as_u16(), replaced.text().await.unwrap().as_str()), (302, "moved"));
+    assert_eq!(subject.refresh(&tokens.refresh).await.status(), 400);
+
+    let tokens = subject.tokens().await;
+    control.fail_next_token(Fault::CloseAfterAnswer);
+    let closed = subject.refresh(&tokens.refresh).await;
+    assert_eq!(closed.headers()["connection"], "close");
+    assert!(body(closed).await["refresh_token"].is_string());
+}
+
+#[tokio::test]
+async fn a_checkpoint_sees_each_token_request_of_its_kind_before_and_after_it_is_acted_on() {
+    let subject = Subject::start().await;
+    let tokens = subject.tokens().await;
+    let control = subject.provider.control();
+    let (seen, requests) = (Arc::new(Mutex::new(Vec::new())), control.clone());
+    let record = Arc::clone(&seen);
+    let checkpoint = Checkpoint::new(move |moment| {
+        record.lock().unwrap().push((moment, requests.token_request_count("refresh_token")));
+        async {}
+    });
+    control.stop_tokens("refresh_token", checkpoint);
+    subject.tokens().await;
+    assert_eq!(subject.refresh(&tokens.refresh).await.status(), 200);
+    assert_eq!(*seen.lock().unwrap(), [(Moment::Arrived, 0), (Moment::Done, 1)]);
 }
 
 #[tokio::test]

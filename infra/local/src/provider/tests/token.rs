@@ -64,6 +64,35 @@ async fn a_refresh_token_works_once_and_a_second_use_ends_the_family() {
 }
 
 #[tokio::test]
+async fn within_the_grace_period_a_spent_refresh_token_works_again() {
+    let grace = RefreshTokens::RotatedWithGrace(Duration::from_secs(60));
+    let subject = Subject::with(|options| options.refresh_tokens = grace).await;
+    let first = subject.tokens().await;
+    let again = [subject.refresh(&first.refresh).await, subject.refresh(&first.refresh).await];
+    for answer in again {
+        assert_ne!(json(answer).await["refresh_token"], first.refresh.as_str());
+    }
+    subject.provider.control().set_refresh_tokens(RefreshTokens::RotatedWithGrace(Duration::ZERO));
+    assert_refused(subject.refresh(&first.refresh).await, 400, "invalid_grant").await;
+}
+
+#[tokio::test]
+async fn revoking_a_spent_refresh_token_ends_nothing() {
+    let subject = Subject::start().await;
+    let spent = subject.tokens().await;
+    let current = Tokens::from(subject.refresh(&spent.refresh).await).await;
+    for (token, left) in [(&spent.refresh, 200), (&current.refresh, 401)] {
+        let form =
+            [("token", token.as_str()), ("client_id", super::CLIENT), ("client_secret", super::SECRET)];
+        assert_eq!(
+            post_form(&subject.http, &subject.url("/revoke"), &form).send().await.unwrap().status(),
+            200
+        );
+        assert_eq!(subject.me(&current.access).await.status(), left);
+    }
+}
+
+#[tokio::test]
 async fn other_families_survive_when_one_is_revoked() {
     let subject = Subject::start().await;
     let (spoilt, sound) = (subject.tokens().await, subject.tokens().await);
