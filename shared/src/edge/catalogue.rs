@@ -77,7 +77,10 @@ fn catalogue() -> String {
 fn next(class: FailureClass) -> &'static str {
     match class {
         FailureClass::Terminal => "nothing: `reauthorize`",
-        FailureClass::Client => "retries that grow rarer; an edit of the connection helps",
+        FailureClass::Client => {
+            "one grant asks again, ever more rarely, and the connection's others wait; an edit helps at once"
+        }
+        FailureClass::Setup => "retries that grow rarer; an edit of the connection helps",
         FailureClass::Throttled { .. } => "a retry when the provider allows",
         FailureClass::Transient => "retries that grow rarer",
         FailureClass::Ambiguous | FailureClass::Malformed => {
