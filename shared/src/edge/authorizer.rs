@@ -40,7 +40,8 @@ where
     let handle = &handle;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let header = event.payload.identity_source.and_then(|values| values.into_iter().next()).unwrap_or_default();
-        let asked = bearer(&header).map(|key| handle(Arc::clone(&bifrost), key.to_owned()));
+        // Boxed: below the runtime's layers, a whole use case unboxed is too deep for the compiler.
+        let asked = bearer(&header).map(|key| Box::pin(handle(Arc::clone(&bifrost), key.to_owned())));
         async move {
             let caller = match asked {
                 None => None,
