@@ -1,6 +1,9 @@
 //! The table of routes × outcomes: what `infra/openapi.json` says that each operation can answer, beside what the other
 //! tests have seen it answer. Run it after them:
 //! `rm -rf target/outcomes && cargo test --workspace && cargo test -p bifrost-tests --test outcomes -- --ignored --nocapture`.
+//!
+//! An outcome that the description doesn't have fails it. One that no test has produced is marked and counted, for as
+//! long as there are some.
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong in a test ends it")]
 #![allow(clippy::print_stdout, reason = "the table is the point")]
@@ -30,10 +33,10 @@ fn is_awss_alone((status, media_type, _): &Outcome) -> bool {
 
 #[test]
 #[ignore = "reads what all other tests have left behind"]
-fn every_outcome_is_documented_and_every_documented_outcome_was_seen() {
+fn every_outcome_that_a_test_has_seen_is_documented() {
     let operations = operations();
     let seen = seen(&operations);
-    let mut wrong = 0;
+    let (mut undocumented, mut unseen) = (0, 0);
     println!("{:<24} {:<6} {:<26} {:<24} seen", "operation", "status", "media type", "code");
     for operation in &operations {
         let seen = seen.get(operation.id.as_str()).cloned().unwrap_or_default();
@@ -46,14 +49,15 @@ fn every_outcome_is_documented_and_every_documented_outcome_was_seen() {
                 (true, 0) => " NEVER SEEN",
                 (true, _) => "",
             };
-            wrong += usize::from(remark.starts_with(" N"));
+            undocumented += usize::from(remark == " NOT DOCUMENTED");
+            unseen += usize::from(remark == " NEVER SEEN");
             let (status, media_type, code) = outcome;
             println!("{:<24} {status:<6} {media_type:<26} {code:<24} {times}{remark}", operation.id);
         }
     }
     let outcomes: usize = operations.iter().map(|operation| operation.documented.len()).sum();
-    println!("{} operations, {outcomes} outcomes, {wrong} of them wrong", operations.len());
-    assert_eq!(wrong, 0, "see the table");
+    println!("{} operations, {outcomes} outcomes, {unseen} of them never seen", operations.len());
+    assert_eq!(undocumented, 0, "see the table");
 }
 
 fn operations() -> Vec<Operation> {
