@@ -117,3 +117,30 @@ async fn every_route_that_takes_a_body_refuses_what_is_none_too_large_or_has_unk
     }
     assert!(with_body >= 10, "{with_body}");
 }
+
+#[tokio::test]
+async fn a_path_with_an_empty_part_is_no_route() {
+    let root = TestApp::shared().await.root();
+    for operation in Operation::ALL.iter().copied().filter(|operation| operation.path().contains('{')) {
+        let (before, last) = operation.path().rsplit_once('{').unwrap();
+        let after = last.split_once('}').unwrap().1;
+        let path = format!("{}{after}", before.replace(['{', '}'], ""));
+        let answer = root.send(operation.method().parse().unwrap(), &path, None).await;
+        println!("{operation:?}");
+        answer.gateway(404, "Not Found");
+    }
+}
+
+#[tokio::test]
+async fn a_body_beyond_what_the_gateway_takes_is_refused_on_every_route_that_takes_one() {
+    let house = House::in_stack(TestApp::shared().await).await;
+    let root = house.app.root();
+    let huge = "x".repeat(10 * 1024 * 1024 + 1);
+    for (operation, request) in requests(&house).await {
+        let Some(answer) = request.with_body_by(&huge, &root).await else { continue };
+        println!("{operation:?}");
+        answer.gateway(413, "Request Entity Too Large");
+    }
+    let form = house.app.anonymous().send(reqwest::Method::POST, "/connect/some-ticket", Some(huge)).await;
+    form.gateway(413, "Request Entity Too Large");
+}
