@@ -11,6 +11,7 @@ mod connections;
 mod every_route;
 mod gateway;
 mod hostile;
+mod in_the_way;
 mod integrations;
 mod keys;
 mod lists;
