@@ -1,9 +1,6 @@
 //! The table of routes × outcomes: what `infra/openapi.json` says that each operation can answer, beside what the other
 //! tests have seen it answer. Run it after them:
 //! `rm -rf target/outcomes && cargo test --workspace && cargo test -p bifrost-tests --test outcomes -- --ignored --nocapture`.
-//!
-//! An outcome that the description doesn't have fails it. One that no test has produced is marked and counted, for as
-//! long as there are some.
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong in a test ends it")]
 #![allow(clippy::print_stdout, reason = "the table is the point")]
@@ -25,18 +22,20 @@ struct Operation {
     documented: BTreeSet<Outcome>,
 }
 
-/// What tests of this stack don't wait for: it throttles nobody, and most functions' own timeouts are shorter than the
-/// gateway's patience.
-fn is_awss_alone((status, media_type, _): &Outcome) -> bool {
-    *status == 429 || (*status == 503 && media_type == "application/json")
+/// What tests of this stack can't bring about or don't wait for: it throttles nobody; most functions' own timeouts are
+/// shorter than the gateway's patience; and the description is part of its function, which calls nothing that could fail.
+fn is_awss_alone(operation: &str, (status, media_type, _): &Outcome) -> bool {
+    *status == 429
+        || (*status == 503 && media_type == "application/json")
+        || (operation == "openapi" && *status == 500)
 }
 
 #[test]
 #[ignore = "reads what all other tests have left behind"]
-fn every_outcome_that_a_test_has_seen_is_documented() {
+fn every_outcome_is_documented_and_every_documented_outcome_was_seen() {
     let operations = operations();
     let seen = seen(&operations);
-    let (mut undocumented, mut unseen) = (0, 0);
+    let mut wrong = 0;
     println!("{:<24} {:<6} {:<26} {:<24} seen", "operation", "status", "media type", "code");
     for operation in &operations {
         let seen = seen.get(operation.id.as_str()).cloned().unwrap_or_default();
@@ -45,19 +44,18 @@ fn every_outcome_that_a_test_has_seen_is_documented() {
             let times = seen.get(outcome).copied().unwrap_or_default();
             let remark = match (operation.documented.contains(outcome), times) {
                 (false, _) => " NOT DOCUMENTED",
-                (true, 0) if is_awss_alone(outcome) => " (on AWS alone)",
+                (true, 0) if is_awss_alone(&operation.id, outcome) => " (on AWS alone)",
                 (true, 0) => " NEVER SEEN",
                 (true, _) => "",
             };
-            undocumented += usize::from(remark == " NOT DOCUMENTED");
-            unseen += usize::from(remark == " NEVER SEEN");
+            wrong += usize::from(remark.starts_with(" N"));
             let (status, media_type, code) = outcome;
             println!("{:<24} {status:<6} {media_type:<26} {code:<24} {times}{remark}", operation.id);
         }
     }
     let outcomes: usize = operations.iter().map(|operation| operation.documented.len()).sum();
-    println!("{} operations, {outcomes} outcomes, {unseen} of them never seen", operations.len());
-    assert_eq!(undocumented, 0, "see the table");
+    println!("{} operations, {outcomes} outcomes, {wrong} of them wrong", operations.len());
+    assert_eq!(wrong, 0, "see the table");
 }
 
 fn operations() -> Vec<Operation> {

@@ -1,11 +1,14 @@
 //! What gets in the way of a route: others who write at the same moment, a data key that KMS won't unwrap, and for a
 //! refresh whatever is in the way of a token.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bifrost_local::Fault;
 use bifrost_local::provider::Fault as ProviderFault;
-use bifrost_tests::{Answer, Connection, TestApp, TestProvider, pause, with};
+use bifrost_tests::{
+    Answer, Browser, Connection, RETURN_TO_ORIGIN, TestApp, TestProvider, confirm, deny, pause, sign_in, with,
+};
 use serde_json::{Value, json};
 
 /// Long enough for someone else's whole request.
@@ -180,4 +183,117 @@ async fn a_sign_in_page_whose_address_has_a_gap_is_offered_to_nobody() {
     let connection = app.connection(&app.unique("Gap"), "global", &provider, gap).await;
     let refused = app.root().post(&connection.path("/authorize"), json!({})).await;
     refused.problem(422, "placeholder-unresolved");
+}
+
+#[tokio::test]
+async fn a_data_key_that_stays_wrapped_is_in_the_way_of_whatever_is_made_with_a_secret() {
+    let provider = TestProvider::start().await;
+    let schema = json!([{"key": "api_key", "type": "secret"}]);
+    let integration = json!({"name": "Halo", "config_schema": schema, "defaults": {"api_key": "sk"}});
+    let connection = with(provider.authorization_code(), json!({"name": "Halo"}));
+    let (integration, connection) = (("/integrations", integration), ("/connections", connection));
+    for (first, second, function) in [
+        (&integration, &connection, "connections-create"),
+        (&connection, &integration, "integrations-create"),
+    ] {
+        let app = TestApp::alone().await;
+        app.root().post(first.0, first.1.clone()).await.expect(201);
+        app.stack().set_fault_hook(move |call| {
+            let kind = "AccessDeniedException".to_owned();
+            let refused = call.service == "KMS" && call.function == function;
+            refused.then(|| Fault::Refuse { status: reqwest::StatusCode::BAD_REQUEST, kind })
+        });
+        app.root().post(second.0, second.1.clone()).await.problem(409, "secret-unavailable");
+    }
+}
+
+#[tokio::test]
+async fn a_link_whose_connection_has_lost_its_address_meanwhile_leads_nowhere() {
+    let app = TestApp::shared().await;
+    let provider = TestProvider::start().await;
+    let connection = app.connection(&app.unique("Gap"), "global", &provider, json!({})).await;
+    let link = app.connect_url(&connection).await;
+    let mut browser = Browser::new();
+    let page = browser.open(&link).await;
+    let gap = json!({"authorization_url": "https://login.example/{tenant}/authorize"});
+    app.root().patch(&connection.path(""), gap).await.expect(200);
+    for refused in [browser.submit(&page, &page.form()).await, browser.open(&link).await] {
+        assert_eq!(refused.status, 409, "{}", refused.text);
+        refused.refuses();
+    }
+}
+
+#[tokio::test]
+async fn a_browser_on_its_way_to_the_provider_is_told_what_is_wrong_on_our_side() {
+    let app = TestApp::alone().await;
+    let provider = TestProvider::start().await;
+    let connection = app.connection("Halo", "global", &provider, json!({})).await;
+    let mut browser = Browser::new();
+    let page = browser.open(&app.connect_url(&connection).await).await;
+    app.stack().set_fault_hook(|call| (call.function == "oauth-connect").then(Fault::invalid));
+    assert_eq!(browser.submit(&page, &page.form()).await.status, 500);
+    app.stack().set_fault_hook(|call| (call.function == "oauth-connect").then(Fault::throttled));
+    assert_eq!(browser.submit(&page, &page.form()).await.status, 503);
+    app.stack().end_faults();
+    browser.submit(&page, &page.form()).await.location();
+}
+
+#[tokio::test]
+async fn what_a_person_decides_at_the_provider_comes_back_to_the_shared_address_too() {
+    let app = TestApp::shared().await;
+    let provider = TestProvider::start().await;
+    let shared = json!({"callback": "shared"});
+    let connection = app.connection(&app.unique("Shared"), "global", &provider, shared).await;
+    let mut browser = Browser::new();
+    let at_provider = confirm(&mut browser, &app.connect_url(&connection).await).await;
+    let denied = deny(&mut browser, &at_provider).await;
+    assert_eq!(denied.path(), "/api/oauth/callback");
+    assert_eq!(browser.open(denied.as_str()).await.status, 409);
+    let back = json!({"return_to": format!("{RETURN_TO_ORIGIN}/done")});
+    let signed_in = sign_in(&mut browser, &app.connect_url_with(&connection, back).await).await;
+    assert_eq!(signed_in.location().origin().ascii_serialization(), RETURN_TO_ORIGIN);
+}
+
+#[tokio::test]
+async fn a_page_whose_function_dies_is_the_gateways_own() {
+    let app = TestApp::alone().await;
+    let provider = TestProvider::start().await;
+    let connection = app.connection("Halo", "global", &provider, json!({})).await;
+    let mut browser = Browser::new();
+    let page = browser.open(&app.connect_url(&connection).await).await;
+    let submitted = {
+        let (mut browser, page) = (browser.clone(), page.clone());
+        async move { browser.submit(&page, &page.form()).await.status }
+    };
+    let opened = |path: &str| {
+        let url = format!("{}{path}", app.url());
+        async move { Browser::new().open(&url).await.status }
+    };
+    let doomed = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&doomed);
+    app.stack().set_fault_hook(move |call| {
+        *seen.lock().unwrap() = Some(call.instance);
+        call.function.starts_with("oauth-").then_some(Fault::Delay(Duration::from_secs(5)))
+    });
+    let kill = async || loop {
+        let instance = doomed.lock().unwrap().take();
+        if let Some(instance) = instance {
+            break assert!(app.stack().kill_instance(instance).await);
+        }
+        pause(20).await;
+    };
+    assert_eq!(tokio::join!(submitted, kill()).0, 500);
+    for path in
+        ["/connect/ticket", "/oauth/callback/Halo?code=c&state=s", "/api/oauth/callback?code=c&state=s"]
+    {
+        assert_eq!(tokio::join!(opened(path), kill()).0, 500, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_the_description_already_is_not_sent_it_again() {
+    let anyone = TestApp::shared().await.anonymous();
+    let answer = anyone.get("/openapi.json").await;
+    let again = anyone.with_header("if-none-match", answer.headers["etag"].to_str().unwrap());
+    assert_eq!(again.get("/openapi.json").await.status, 304);
 }
