@@ -4,7 +4,10 @@
 //! organization's own on that very connection, else the connection's own. Falling back happens when there is none,
 //! never because one is broken, and never to another organization's.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{MutexGuard, PoisonError},
+};
 
 use serde_json::Value;
 
@@ -326,25 +329,35 @@ pub(super) fn needed_values(
 }
 
 impl Bifrost {
-    /// An integration, the global connection of its name, and what a cursor needs, in one read.
+    /// An integration, the global connection that it probably uses, and what a cursor needs, in one read. That is the
+    /// one of its own name, or the one that it used when it was last listed.
     pub(super) async fn integration_for_listing(
         &self,
         name: &Name,
     ) -> Result<(Integration, Option<Connection>), Problem> {
-        let (key, connection) =
-            (ItemKey::integration(&name.folded()), ItemKey::connection(Scope::Global, &name.folded()));
+        let folded = name.folded();
+        let last = self.connections_listed().get(&folded).cloned();
+        let connection = ItemKey::connection(Scope::Global, last.as_ref().unwrap_or(&folded));
+        let key = ItemKey::integration(&folded);
         let mut batch = Batch::default();
         batch.data(key.clone()).data(connection.clone());
         self.vault.want(&[Scope::Global], &mut batch);
         let mut found = self.store.read(batch).await?;
         self.vault.learn(&[Scope::Global], &mut found).await?;
-        let integration = found.take(&key)?.ok_or_else(|| Problem::not_found("integration", name))?;
+        let integration: Option<Integration> = found.take(&key)?;
+        let integration = integration.ok_or_else(|| Problem::not_found("integration", name))?;
+        self.connections_listed().insert(folded, integration.connection_name().folded());
         Ok((integration, found.take(&connection)?))
+    }
+
+    // A panic while the lock was held left nothing half done that matters: this only ever saves a read.
+    fn connections_listed(&self) -> MutexGuard<'_, HashMap<FoldedName, FoldedName>> {
+        self.connections_listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which of the organizations in a page of mappings have a grant of their own on the integration's connection, and
     /// which: as [`choose`] has it, but from the index over connections' names, in one query for all of them. `seen` is
-    /// the global connection of the integration's name, read already because most integrations use that one.
+    /// the global connection that the integration probably uses.
     pub(super) async fn own_grants(
         &self,
         integration: &Integration,

@@ -23,12 +23,18 @@ mod revoke;
 pub mod sweep;
 pub mod token;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use crate::{
     aws::Aws,
     environment::Environment,
-    model::{Problem, Scope, Sealed, Secret, config::CheckedConfig, config::StoredConfig, url_template},
+    model::{
+        FoldedName, Problem, Scope, Sealed, Secret, config::CheckedConfig, config::StoredConfig, url_template,
+    },
     oauth::{Outbound, Relaxed},
     store::{ItemKey, Store},
     vault::Vault,
@@ -42,6 +48,8 @@ pub struct Bifrost {
     vault: Vault,
     secrets: client_secret::Secrets,
     outbound: Outbound,
+    /// By integration, the connection that it used when its mappings were last listed.
+    connections_listed: Mutex<HashMap<FoldedName, FoldedName>>,
 }
 
 /// When the invocation ends, whatever it is doing.
@@ -56,7 +64,7 @@ impl Bifrost {
         let vault = Vault::new(aws.kms(), environment.kms_key.clone(), store.clone());
         let secrets = client_secret::Secrets::new(aws.secrets_manager());
         let outbound = Outbound::new(Relaxed { loopback_http: environment.local });
-        Ok(Self { environment, store, vault, secrets, outbound })
+        Ok(Self { environment, store, vault, secrets, outbound, connections_listed: Mutex::default() })
     }
 
     /// What URLs of providers may look like here.

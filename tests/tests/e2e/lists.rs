@@ -217,6 +217,7 @@ async fn five_hundred_mappings_are_listed_with_their_own_grants_in_ten_calls_to_
     app.connection(&name, &organizations[250].id, &provider, json!({})).await;
     let (items, calls) = list_five_hundred(&app, &name).await;
     assert_eq!(items.len(), 500);
+    println!("{calls} calls");
     assert!(calls <= 10, "{calls} calls");
     let by_id = |organization: &Organization| {
         items.iter().find(|item| item["organization_id"] == *organization.id).unwrap()
@@ -228,5 +229,19 @@ async fn five_hundred_mappings_are_listed_with_their_own_grants_in_ten_calls_to_
         if has_own || number == 250 {
             assert_eq!(*listed, app.root().get(&organization.mapping(&name)).await.expect(200));
         }
+    }
+
+    // The same through a connection of another name.
+    let other = app.connection(&app.unique("Other"), "global", &provider, json!({})).await;
+    app.root().patch(&format!("/integrations/{name}"), json!({"connection": other.name})).await.expect(200);
+    app.connect_for(&other, &organizations[7]).await;
+    app.connect_for(&other, &organizations[407]).await;
+    for _ in 0..2 {
+        let (items, calls) = list_five_hundred(&app, &name).await;
+        println!("{calls} calls");
+        assert!(calls <= 10, "{calls} calls");
+        let own = items.iter().filter(|item| item["oauth_token_id"].is_string());
+        let own: Vec<_> = own.map(|item| item["organization_id"].as_str().unwrap()).collect();
+        assert_eq!(own, [&organizations[7].id, &organizations[407].id]);
     }
 }

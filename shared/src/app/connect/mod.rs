@@ -16,13 +16,15 @@ use super::{
     Bifrost,
     lookup::{Along, fill, needed_values, url_values},
 };
+#[cfg(feature = "openapi")]
+use crate::model::input::MAX_TEXT;
 use crate::{
     model::{
         Code, Exposed, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
         access::{Caller, GrantPlace},
         connection::{Connection, Flow},
         failure::Failure,
-        input::{Field, Input, MAX_TEXT, Text},
+        input::{Field, Input, Text},
         secret::sha256_hex,
     },
     oauth::{self, AuthorizeRequest},
