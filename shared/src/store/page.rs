@@ -283,3 +283,41 @@ impl Store {
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn range() -> impl Strategy<Value = Range> {
+        prop_oneof![
+            Just(Range::All),
+            "[A-Z#\" ]{0,4}".prop_map(Range::Prefix),
+            ("[a-c#\"~ ]{0,3}", "[a-c#\"~ ]{0,3}").prop_map(|(a, b)| Range::Between(a, b)),
+        ]
+    }
+
+    fn listing() -> impl Strategy<Value = Listing> {
+        let index = prop_oneof![Just(Index::Table), Just(Index::Children), Just(Index::Mappings)];
+        let parts = (index, "[A-C#\"\\\\ ]{0,4}", range());
+        parts.prop_map(|(index, partition, range)| Listing { index, partition, range })
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_lists_bind_their_cursors_to_the_same(one in listing(), other in listing()) {
+            let same = one.index.name() == other.index.name()
+                && one.partition == other.partition
+                && format!("{:?}", one.range) == format!("{:?}", other.range);
+            prop_assert_eq!(one.cursor_key() == other.cursor_key(), same);
+        }
+
+        #[test]
+        fn a_position_is_the_same_after_a_cursor(keys in proptest::collection::btree_map(".{0,8}", ".{0,40}", 0..4)) {
+            let position = Position(keys);
+            let text = serde_json::to_string(&position).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
+        }
+    }
+}
