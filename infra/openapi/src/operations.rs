@@ -278,7 +278,8 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Descripti
         }
         Operation::ProvidersList => {
             Description::of(s, REFERENCE, "Lists what is known of providers. Any caller.")
-                .answers::<List<Preset>>(s, 200, "All of them.", json!({}))
+                .page()
+                .answers::<List<Preset>>(s, 200, "A page of them.", json!({}))
         }
         Operation::Openapi => Description::open(s, REFERENCE, "This description. Anyone.")
             .answers_with(

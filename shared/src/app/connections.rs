@@ -14,6 +14,7 @@ use crate::{
         connection::{
             AvailableTo, Callback, ClientAuth, Connection, ConnectionStatus, Flow, LastError, NewConnection,
         },
+        dialect::Dialect,
         grant::{Grant, GrantStatus},
         url_template::UrlTemplate,
     },
@@ -48,6 +49,9 @@ pub struct ConnectionView {
     /// The exact text to paste at the provider; null for a flow without a redirect.
     pub redirect_uri: Option<String>,
     pub available_to: AvailableTo,
+    pub dialect: Dialect,
+    /// What the provider said about the grant beside its tokens: the `callback_facts` and `token_facts` of the dialect.
+    pub facts: BTreeMap<String, String>,
     pub status: ConnectionStatus,
     pub status_message: Option<String>,
     pub last_error: Option<LastError>,
@@ -233,6 +237,8 @@ pub(super) fn view(
         callback: settings.callback,
         redirect_uri,
         available_to: settings.available_to,
+        dialect: settings.dialect,
+        facts: grant.map(|grant| grant.facts.clone()).unwrap_or_default(),
         status,
         status_message,
         last_error,

@@ -16,7 +16,7 @@ use crate::{
     model::{
         Code, ConnectionId, FoldedName, GrantId, Name, OrganizationId, Problem, Scope,
         breaker::Breaker,
-        connection::{AvailableTo, Connection, Flow},
+        connection::{AvailableTo, Connection, ConnectionSettings, Flow},
         grant::{Grant, GrantStatus},
         integration::Integration,
         mapping::Mapping,
@@ -314,9 +314,24 @@ pub(super) fn url_values(connection: &Connection, seen: Option<&Seen>) -> BTreeM
 }
 
 /// A URL with its placeholders filled, or the problem that names the one that can't be.
-pub(super) fn fill(url: &UrlTemplate, values: &BTreeMap<String, String>) -> Result<url::Url, Problem> {
-    url.fill(values)
-        .map_err(|error| Problem::new(Code::PlaceholderUnresolved, format!("In {}: {error}.", url.as_str())))
+pub(super) fn fill(
+    settings: &ConnectionSettings,
+    url: &UrlTemplate,
+    values: &BTreeMap<String, String>,
+) -> Result<url::Url, Problem> {
+    let unresolved =
+        |error: String| Problem::new(Code::PlaceholderUnresolved, format!("In {}: {error}.", url.as_str()));
+    for name in url.placeholders() {
+        if let (Some(allowed), Some(value)) = (settings.dialect.url_values.get(name), values.get(name))
+            && !allowed.contains(value)
+        {
+            let allowed = allowed.join(", ");
+            return Err(unresolved(format!(
+                "the value for the placeholder {{{name}}} must be one of {allowed}"
+            )));
+        }
+    }
+    url.fill(values).map_err(|error| unresolved(error.to_string()))
 }
 
 /// Only what a URL's placeholders ask for: a grant keeps this, and must not change with anything else.

@@ -1,5 +1,7 @@
 //! "What do I need to call this API for this organization?": merged configuration, entity id, fresh token.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -53,6 +55,8 @@ pub struct ResolvedOauth {
     pub refresh_token: Option<Exposed>,
     pub expires_at: Option<Timestamp>,
     pub generation: Option<u64>,
+    /// What the provider said about the grant beside its tokens, such as `realmId` or `instance_url`.
+    pub facts: BTreeMap<String, String>,
     pub status: ConnectionStatus,
     /// Why there is no access token, or what is wrong beside it.
     pub problem: Option<OauthProblem>,
@@ -160,7 +164,7 @@ impl Bifrost {
         let connection = &reached.connection;
         let settings = &connection.settings;
         let values = url_values(connection, Some(seen));
-        let filled = |url| fill(url, &values).ok().map(|url| url.to_string());
+        let filled = |url| fill(settings, url, &values).ok().map(|url| url.to_string());
         let client_secret = match caller.reads_secrets_of(connection.scope) {
             true => self.readable_client_secret(connection).await,
             false => None,
@@ -187,6 +191,7 @@ impl Bifrost {
             access_token,
             refresh_token,
             generation: grant.as_ref().map(|grant| grant.generation),
+            facts: grant.as_ref().map(|grant| grant.facts.clone()).unwrap_or_default(),
             status: connection.status(grant.as_ref(), held_back, now),
             problem,
         }

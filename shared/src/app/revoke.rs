@@ -39,7 +39,7 @@ impl Bifrost {
     ) -> Option<bool> {
         let settings = &connection.settings;
         let url = settings.revocation_url.as_ref()?;
-        let revoked = match fill(url, url_values) {
+        let revoked = match fill(settings, url, url_values) {
             Ok(revocation_url) => {
                 let (client_id, client_auth) = (settings.client_id.as_str(), settings.client_auth);
                 let revocation = Revocation { revocation_url, client_id, client_secret, client_auth };

@@ -1,6 +1,6 @@
 //! A connection's token for those who need nothing else, and refreshing it when the API has refused it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -29,6 +29,8 @@ pub struct Token {
     /// What was granted.
     pub scopes: Vec<String>,
     pub generation: u64,
+    /// What the provider said about the grant beside its tokens, such as `realmId` or `instance_url`.
+    pub facts: BTreeMap<String, String>,
     pub warning: Option<String>,
 }
 
@@ -129,6 +131,7 @@ fn token_of(reached: &Reached, usable: Usable) -> Token {
         expires_in,
         scopes: grant.scopes,
         generation: grant.generation,
+        facts: grant.facts,
         token_type: grant.token_type,
         warning,
     }

@@ -148,6 +148,11 @@ impl Request {
         text.parse().map_err(|_| Problem::invalid("organization_id", "must be a UUID"))
     }
 
+    /// All of the query, decoded, in order.
+    pub fn queries(&self) -> &[(String, String)] {
+        &self.query
+    }
+
     /// The first of that name.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 #[cfg(feature = "openapi")]
 use super::input::NO_CONTROL_CHARACTERS;
 use super::{
     Code, ConnectionId, Name, Problem, Scope, Sealed, Secret, Timestamp,
+    dialect::Dialect,
     failure::Failure,
     grant::{Grant, GrantStatus},
     input::{Field, Input, MAX_TEXT, Text, text},
     merge_patch::merge,
+    preset::{self, Preset},
     url_template::{Rules, UrlTemplate},
 };
 
@@ -21,7 +23,7 @@ use super::{
 pub const SECRET_REF_PREFIX: &str = "bifrost/connections/";
 
 /// Parameters that the flow itself sets; extra parameters must not replace them (RFC 6749, RFC 7636).
-const RESERVED_PARAMS: &[&str] = &[
+pub(super) const RESERVED_PARAMS: &[&str] = &[
     "audience",
     "client_id",
     "client_secret",
@@ -106,6 +108,8 @@ pub struct ConnectionSettings {
     pub token_url_defaults: BTreeMap<String, String>,
     pub callback: Callback,
     pub available_to: AvailableTo,
+    #[serde(default)]
+    pub dialect: Dialect,
 }
 
 /// A connection as it is stored.
@@ -210,7 +214,7 @@ impl LastError {
 impl NewConnection {
     /// From the body of a request. `admin` may use what only admins may.
     pub fn from_input(body: Map<String, Value>, rules: Rules, admin: bool) -> Result<Self, Problem> {
-        let mut input = Input::new(body);
+        let mut input = Input::new(filled_in(body));
         let name: Option<Name> = input.required("name");
         let client_secret: Option<Secret> = input.optional("client_secret");
         let settings = ConnectionSettings::from_input(&mut input, rules);
@@ -271,12 +275,10 @@ impl Connection {
         {
             return Err(Problem::invalid("name", "can't be changed"));
         }
-        let Value::Object(mut merged) = serde_json::to_value(&self.settings).map_err(Problem::internal)?
-        else {
+        let Value::Object(stored) = serde_json::to_value(&self.settings).map_err(Problem::internal)? else {
             return Err(Problem::internal("settings are not an object"));
         };
-        merge(&mut merged, patch);
-        let mut input = Input::new(merged);
+        let mut input = Input::new(refilled(stored, patch));
         let settings = ConnectionSettings::from_input(&mut input, rules);
         input.finish()?;
         let settings =
@@ -298,16 +300,93 @@ impl Connection {
     }
 }
 
+/// `body` over what the preset that it names fills in, as a merge patch (RFC 7396) goes over an object: every field can be
+/// overridden, and `null` takes one away. A preset or flow that does not exist is for the reader of the body to name.
+fn filled_in(body: Map<String, Value>) -> Map<String, Value> {
+    let mut filled = filling(&body);
+    merge(&mut filled, body);
+    filled
+}
+
+/// What a connection had before its people set anything, and so what it goes back to.
+fn filling(body: &Map<String, Value>) -> Map<String, Value> {
+    let named = |name: &str| body.get(name).and_then(Value::as_str);
+    let Some(preset) = named("provider").and_then(preset::find) else {
+        return Map::new();
+    };
+    let flow = body.get("flow").filter(|flow| !flow.is_null());
+    let flow = match flow {
+        Some(flow) => Flow::from_json(flow.clone()).ok(),
+        None => preset.default_flow(),
+    };
+    let Some((flow, mut filled)) = flow.and_then(|flow| Some((flow, preset.fill(flow)?))) else {
+        return Map::new();
+    };
+    filled.insert("flow".to_owned(), json!(flow));
+    filled
+}
+
+/// `stored` with `patch` merged into it. `null` brings a preset's value back; and with another preset or flow, what the
+/// one before filled in makes place for what this one does.
+fn refilled(stored: Map<String, Value>, patch: Map<String, Value>) -> Map<String, Value> {
+    let before = filling(&stored);
+    let mut choice = stored.clone();
+    for name in ["provider", "flow"] {
+        choice.extend(patch.get(name).map(|value| (name.to_owned(), value.clone())));
+    }
+    let after = filling(&choice);
+    let mut merged = after.clone();
+    for (name, value) in stored {
+        let set_by_people = match before.get(&name) {
+            Some(filled) => *filled != value,
+            None => !is_left_out(&name, &value),
+        };
+        if set_by_people || !after.contains_key(&name) {
+            merged.insert(name, value);
+        }
+    }
+    let (back, patch): (Map<_, _>, Map<_, _>) =
+        patch.into_iter().partition(|(name, value)| value.is_null() && after.contains_key(name));
+    merge(&mut merged, patch);
+    merged.extend(
+        back.into_iter().filter_map(|(name, _)| after.get(&name).cloned().map(|value| (name, value))),
+    );
+    merged
+}
+
+/// Whether a stored value says no more than that nobody gave one.
+fn is_left_out(name: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(pkce) => name == "pkce" && *pkce,
+        Value::String(client_auth) => name == "client_auth" && client_auth == "basic",
+        Value::Number(_) => false,
+    }
+}
+
 impl ConnectionSettings {
     /// `None` means that something required is missing, which is noted in `input`.
     fn from_input(input: &mut Input, rules: Rules) -> Option<Self> {
         let description = text(input, "description");
-        let provider = text(input, "provider");
-        if provider.is_some() {
-            input
-                .wrong("provider", "names no preset: none are shipped yet; give the provider's URLs instead");
-        }
+        let provider = input.optional::<Provider>("provider").map(|provider| provider.0);
         let flow = input.optional("flow").unwrap_or(Flow::AuthorizationCode);
+        if let Some(preset) = &provider
+            && preset.flow(flow).is_none()
+        {
+            let offered = preset.default_flow();
+            input.wrong(
+                "flow",
+                match offered {
+                    Some(_) => format!("is not one that {} offers: leave it out", preset.title),
+                    None => format!(
+                        "is for OAuth, and {} has API keys instead: keep them in an integration's config",
+                        preset.title
+                    ),
+                },
+            );
+        }
         let client_id: Option<ClientId> = input.required("client_id");
         let client_secret_ref = input.optional::<SecretRef>("client_secret_ref").and_then(|name| name.0);
         let client_secret_expires_at = input.optional("client_secret_expires_at");
@@ -330,9 +409,10 @@ impl ConnectionSettings {
         let token_url_defaults = input.optional::<UrlValues>("token_url_defaults").unwrap_or_default().0;
         let callback = input.optional("callback").unwrap_or_default();
         let available_to = input.optional("available_to").unwrap_or_default();
+        let dialect = input.optional("dialect").unwrap_or_default();
         Some(Self {
             description,
-            provider,
+            provider: provider.map(|preset| preset.name.to_owned()),
             flow,
             client_id: client_id?.0,
             client_secret_ref,
@@ -349,6 +429,7 @@ impl ConnectionSettings {
             token_url_defaults,
             callback,
             available_to,
+            dialect,
         })
     }
 
@@ -376,7 +457,7 @@ impl ConnectionSettings {
         Ok(())
     }
 
-    /// All URLs of the provider.
+    /// All URLs of the provider that a grant of the connection is got or kept with.
     pub fn urls(&self) -> impl Iterator<Item = &UrlTemplate> {
         let urls = [Some(&self.token_url), self.authorization_url.as_ref(), self.revocation_url.as_ref()];
         urls.into_iter().flatten()
@@ -401,6 +482,24 @@ pub fn check_secret_ref(name: &str) -> Result<(), String> {
     }
 }
 
+/// The preset that a connection was made from.
+struct Provider(Preset);
+
+described!(Provider: {
+    "description": "A preset's name, as GET /providers lists them: fills in whatever is not given.",
+    "type": "string", "enum": preset::names().collect::<Vec<_>>(),
+});
+
+impl Field for Provider {
+    const EXPECTED: &'static str = "the name of a preset, as GET /providers lists them";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let name = String::from_json(value)?;
+        let unknown = "names no preset: GET /providers lists them; for any other provider leave it out and give its URLs";
+        preset::find(&name).map(Self).ok_or_else(|| unknown.to_owned())
+    }
+}
+
 /// A provider's URL that may be left out.
 fn url(input: &mut Input, field: &str, rules: Rules) -> Option<UrlTemplate> {
     let url: ProviderUrl = input.optional(field)?;
@@ -414,9 +513,12 @@ described!(ProviderUrl: {
     "description": "An https URL. `{name}` stands for a value of the integration's config, `{entity_id}` for the mapped \
         entity; after the last placeholder in a host a domain must follow. The local stack takes http on loopback too.",
     "type": "string", "maxLength": MAX_TEXT,
-    "pattern": "^https?://[A-Za-z0-9.{}_\\[\\]:-]+([/?][^\\s\\\\#]*)?$",
+    "pattern": PROVIDER_URL,
     "examples": ["https://provider.example/{entity_id}/token"],
 });
+
+#[cfg(feature = "openapi")]
+pub(super) const PROVIDER_URL: &str = "^https?://[A-Za-z0-9.{}_\\[\\]:-]+([/?][^\\s\\\\#]*)?$";
 
 impl ProviderUrl {
     /// One that is wrong is noted, and `None`.
@@ -670,6 +772,111 @@ mod tests {
         assert_eq!(patched.settings.scopes, ["a"]);
         assert_eq!(patched.settings.token_params, BTreeMap::from([("y".to_owned(), "2".to_owned())]));
         assert!(matches!(patched.client_secret, SecretChange::Keep));
+    }
+
+    fn from_preset(changes: Value) -> Result<NewConnection, Problem> {
+        let mut body = json!({
+            "name": "Graph", "provider": "Microsoft-Graph", "client_id": "abc", "client_secret": "s",
+        });
+        body.as_object_mut().unwrap().extend(Map::from_json(changes).unwrap());
+        NewConnection::from_input(Map::from_json(body).unwrap(), Rules::default(), true)
+    }
+
+    #[test]
+    fn a_preset_fills_in_what_is_not_given() {
+        let settings = from_preset(json!({})).unwrap().settings;
+        let preset = preset::find("microsoft_graph").unwrap().authorization_code.unwrap();
+        assert_eq!(settings.provider.as_deref(), Some("microsoft_graph"));
+        assert_eq!(settings.flow, Flow::AuthorizationCode);
+        assert_eq!(settings.authorization_url, preset.authorization_url);
+        assert_eq!(settings.scopes, preset.scopes);
+        assert_eq!(settings.client_auth, ClientAuth::Post);
+        assert_eq!(settings.dialect.refresh_token, preset.dialect.refresh_token);
+    }
+
+    #[test]
+    fn every_field_that_a_preset_fills_in_can_be_given_or_taken_away() {
+        let given = json!({
+            "token_url": "https://login.example/token", "scopes": "mine", "client_auth": "basic",
+            "authorize_params": {"response_mode": null, "prompt": "none"},
+            "dialect": {"refresh_token": null, "token_body": "json"},
+        });
+        let settings = from_preset(given).unwrap().settings;
+        assert_eq!(settings.token_url.as_str(), "https://login.example/token");
+        assert_eq!((settings.scopes, settings.client_auth), (vec!["mine".to_owned()], ClientAuth::Basic));
+        assert_eq!(settings.authorize_params, BTreeMap::from([("prompt".to_owned(), "none".to_owned())]));
+        assert_eq!(settings.dialect.refresh_token, crate::model::dialect::RefreshTokenRules::default());
+        assert!(settings.dialect.verify.is_some(), "what was not mentioned stays");
+    }
+
+    #[test]
+    fn a_provider_that_is_no_preset_or_has_no_such_flow_is_named() {
+        let field = |changes| from_preset(changes).unwrap_err().errors[0].field.clone();
+        assert_eq!(field(json!({"provider": "nobody"})), "provider");
+        assert_eq!(field(json!({"provider": 7})), "provider");
+        assert_eq!(field(json!({"provider": "google", "flow": "client_credentials"})), "flow");
+    }
+
+    #[test]
+    fn null_in_a_patch_brings_the_presets_value_back() {
+        let new = from_preset(json!({"scopes": "mine", "client_auth": "basic"})).unwrap();
+        let connection = Connection { settings: new.settings, ..stored(json!({})) };
+        let patched =
+            patch(&connection, json!({"scopes": null, "client_auth": null}), true).unwrap().settings;
+        assert_eq!(
+            patched.scopes,
+            preset::find("microsoft_graph").unwrap().authorization_code.unwrap().scopes
+        );
+        assert_eq!(patched.client_auth, ClientAuth::Post);
+    }
+
+    #[test]
+    fn another_preset_replaces_what_the_one_before_filled_in_and_nothing_else() {
+        let new = from_preset(json!({"scopes": "mine"})).unwrap();
+        let connection = Connection { settings: new.settings, ..stored(json!({})) };
+        let google = preset::find("google").unwrap().authorization_code.unwrap();
+        let patched = patch(&connection, json!({"provider": "google"}), true).unwrap().settings;
+        assert_eq!(patched.token_url, google.token_url);
+        assert_eq!(patched.authorize_params, google.authorize_params);
+        assert_eq!(patched.dialect.refresh_token, google.dialect.refresh_token);
+        assert_eq!(patched.scopes, ["mine"]);
+        let alone = patch(&connection, json!({"provider": null}), true).unwrap().settings;
+        assert_eq!(alone.provider, None);
+        assert_eq!(alone.token_url, connection.settings.token_url, "what it was filled in with stays");
+    }
+
+    #[test]
+    fn an_empty_patch_changes_nothing_whatever_the_preset() {
+        for preset in preset::all() {
+            for flow in [Flow::AuthorizationCode, Flow::ClientCredentials] {
+                let made = from_preset(json!({"provider": preset.name, "flow": flow}));
+                let Ok(made) = made else { continue };
+                let connection = Connection { settings: made.settings, ..stored(json!({})) };
+                let patched = patch(&connection, json!({}), true).unwrap();
+                assert_eq!(patched.settings, connection.settings, "{}", preset.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_member_of_the_dialect_is_named_and_its_value_is_not() {
+        for (dialect, member) in [
+            (json!({"token_body": "xml"}), "token_body"),
+            (json!({"default_lifetime": "s3cret"}), "default_lifetime"),
+            (json!({"default_lifetime": 0}), "default_lifetime"),
+            (json!({"token_facts": ["a.refresh_token"]}), "token_facts"),
+            (json!({"token_path": "a..b"}), "token_path"),
+            (json!({"refresh_params": {"grant_type": "x"}}), "refresh_params"),
+            (json!({"refresh_token": {"reuse_grace": -1}}), "refresh_token"),
+            (json!({"url_values": {"x": ["a.b"]}}), "url_values"),
+            (json!({"verify": {"url": "ftp://x"}}), "verify"),
+            (json!({"colour": "s3cret"}), "dialect"),
+        ] {
+            let problem = parse(json!({"dialect": dialect}), true).unwrap_err();
+            let error = &problem.errors[0];
+            assert_eq!(error.field, "dialect", "{dialect}");
+            assert!(error.message.contains(member) && !error.message.contains("s3cret"), "{}", error.message);
+        }
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub struct Grant {
     /// What filled the placeholders of the token URL; a grant is refreshed where it was given.
     #[serde(default)]
     pub url_values: BTreeMap<String, String>,
+    /// What the provider said about it beside the tokens, as the connection's dialect has it kept.
+    #[serde(default)]
+    pub facts: BTreeMap<String, String>,
     #[serde(flatten)]
     pub lease: Option<Lease>,
     /// A refresh token may have been spent by a request whose answer was lost.
@@ -304,6 +307,7 @@ mod tests {
             issued_at: Some(at(0)),
             expires_at: Some(at(lifetime)),
             url_values: BTreeMap::new(),
+            facts: BTreeMap::new(),
             lease: None,
             maybe_spent: false,
             failures: 0,

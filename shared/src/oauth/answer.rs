@@ -11,8 +11,10 @@ use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use url::{Url, form_urlencoded};
 
+use super::dialect::token_object;
 use crate::model::{
     Timestamp,
+    dialect::Dialect,
     failure::{Failure, FailureClass},
 };
 
@@ -25,6 +27,7 @@ pub(super) fn accepted(
     answer: &HttpResponse,
     sent: &[&str],
     now: Timestamp,
+    dialect: &Dialect,
 ) -> Result<Option<Map<String, Value>>, Failure> {
     let status = answer.status();
     if status.is_redirection() {
@@ -35,7 +38,8 @@ pub(super) fn accepted(
     if status.is_success() {
         // GitHub and Slack report errors with status 200. Where there is a token too, the token counts: to drop one
         // that may have replaced the last would lose the grant.
-        let has_token = body.as_ref().is_some_and(|body| body.contains_key("access_token"));
+        let has_token =
+            body.as_ref().is_some_and(|body| token_object(body, dialect).contains_key("access_token"));
         return named.filter(|_| !has_token).map_or(Ok(body), Err);
     }
 

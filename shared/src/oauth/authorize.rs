@@ -10,7 +10,7 @@ use oauth2::{
 use ring::rand::{SecureRandom, SystemRandom};
 use url::Url;
 
-use crate::model::{Secret, failure::Failure};
+use crate::model::{Secret, dialect::Dialect, failure::Failure};
 
 /// The S256 challenge of a PKCE verifier (RFC 7636 4.2). Not a secret.
 pub type PkceChallenge = PkceCodeChallenge;
@@ -28,6 +28,7 @@ pub struct AuthorizeRequest<'a> {
     pub pkce: Option<&'a PkceChallenge>,
     pub audience: Option<&'a str>,
     pub authorize_params: &'a BTreeMap<String, String>,
+    pub dialect: &'a Dialect,
 }
 
 /// Where to send the browser. Fails only on a redirect URI that is no URL.
@@ -35,12 +36,14 @@ pub fn authorize_url(request: &AuthorizeRequest<'_>) -> Result<Url, Failure> {
     let redirect_uri = RedirectUrl::new(request.redirect_uri.to_owned()).map_err(|_| {
         Failure::new("redirect-uri-invalid", "The redirect URI of the connection is not a URL.")
     })?;
+    let scopes = request.dialect.joined(request.scopes);
     let client = BasicClient::new(ClientId::new(request.client_id.to_owned()))
         .set_auth_uri(AuthUrl::from_url(without_our_parameters(request)));
     let mut authorization = client
         .authorize_url(|| CsrfToken::new(request.state.expose().to_owned()))
         .set_redirect_uri(Cow::Owned(redirect_uri))
-        .add_scopes(request.scopes.iter().map(|scope| Scope::new(scope.clone())));
+        // As one, for `oauth2` would put spaces between them.
+        .add_scopes((!scopes.is_empty()).then(|| Scope::new(scopes)));
     if let Some(challenge) = request.pkce {
         authorization = authorization.set_pkce_challenge(challenge.clone());
     }
@@ -109,6 +112,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.to_string()))
                 .collect(),
+            dialect: &Dialect::default(),
         })
         .unwrap()
     }

@@ -3,7 +3,7 @@
 //! `oauth2` would make a parse error, with the answer's bytes in it, of everything that is not exactly an RFC 6749
 //! answer. So the answer is judged here, and what goes on to `oauth2` is an answer that it can only accept.
 
-use std::pin::Pin;
+use std::{collections::BTreeMap, pin::Pin, sync::OnceLock};
 
 use http::{StatusCode, header};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use super::{
     answer::{accepted, unreadable},
+    dialect::{facts, spoken, understood},
     outbound::{Outbound, Purpose},
     token_answer::TokenAnswer,
 };
-use crate::model::{Timestamp, failure::Failure};
+use crate::model::{Timestamp, dialect::Dialect, failure::Failure};
 
 /// Carries one token request.
 pub(super) struct Bridge<'a> {
@@ -22,6 +23,9 @@ pub(super) struct Bridge<'a> {
     /// The secrets that the request holds.
     pub(super) sent: Vec<&'a str>,
     pub(super) now: Timestamp,
+    pub(super) dialect: &'a Dialect,
+    /// What the answer said beside the tokens.
+    pub(super) facts: OnceLock<BTreeMap<String, String>>,
 }
 
 impl<'c> AsyncHttpClient<'c> for Bridge<'_> {
@@ -38,8 +42,12 @@ impl Bridge<'_> {
         let credentials = basic_credentials(&request);
         let sent: Vec<&str> = self.sent.iter().copied().chain(credentials.as_deref()).collect();
 
+        let request = spoken(request, self.dialect);
         let answer = self.outbound.send(request, Purpose::TokenExchange).await?;
-        let body = accepted(&answer, &sent, self.now)?.ok_or_else(|| unreadable(&answer))?;
+        let body = accepted(&answer, &sent, self.now, self.dialect)?.ok_or_else(|| unreadable(&answer))?;
+        // One request, one answer: nobody has set it before.
+        let _ = self.facts.set(facts(&body, self.dialect));
+        let body = understood(&body, self.dialect);
         TokenAnswer::read(&body).map_err(|reason| Failure::new("malformed-answer", reason))?;
 
         let mut accepted = HttpResponse::new(Value::Object(body).to_string().into_bytes());

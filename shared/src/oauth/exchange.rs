@@ -1,6 +1,6 @@
 //! The exchanges at a token endpoint (RFC 6749 4.1.3, 4.4.2 and 6). Each sends one request, once.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, sync::OnceLock, time::Duration};
 
 use oauth2::{
     AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, PkceCodeVerifier,
@@ -14,7 +14,7 @@ use super::{
     outbound::Outbound,
     token_answer::{TokenAnswer, TokenSet},
 };
-use crate::model::{Secret, Timestamp, connection::ClientAuth, failure::Failure};
+use crate::model::{Secret, Timestamp, connection::ClientAuth, dialect::Dialect, failure::Failure};
 
 /// A client's registration at a provider: what every exchange needs to know, with all placeholders filled in.
 #[derive(Clone, Debug)]
@@ -28,8 +28,7 @@ pub struct Registration<'a> {
     pub token_params: &'a BTreeMap<String, String>,
     pub scopes: &'a [String],
     pub audience: Option<&'a str>,
-    /// The preset's, for a provider that does not say when its tokens expire.
-    pub default_lifetime: Option<Duration>,
+    pub dialect: &'a Dialect,
 }
 
 /// Exchanges the code that the provider's redirect brought (RFC 6749 4.1.3), with its PKCE verifier (RFC 7636 4.5).
@@ -57,11 +56,11 @@ pub async fn exchange_code(
     for (name, value) in registration.token_params {
         request = request.add_extra_param(name, value);
     }
-    token_set(request.request_async(&bridge).await, registration, now)
+    token_set(request.request_async(&bridge).await, registration, bridge, now)
 }
 
-/// Exchanges a refresh token (RFC 6749 6). Scopes are not sent: those granted stay, and asking for others is an error
-/// even where only their order changed.
+/// Exchanges a refresh token (RFC 6749 6). Scopes are not sent unless the dialect wants them: those granted stay, and
+/// asking for others is an error even where only their order changed.
 pub async fn refresh(
     outbound: &Outbound,
     registration: &Registration<'_>,
@@ -72,10 +71,16 @@ pub async fn refresh(
     let bridge = bridge(outbound, registration, [Some(refresh_token), None], now);
     let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
     let mut request = client.exchange_refresh_token(&refresh_token);
-    for (name, value) in registration.token_params {
+    let dialect = registration.dialect;
+    if dialect.send_scopes_on_refresh {
+        request = request.add_scopes(scopes(registration));
+    }
+    let replaced = |name: &String| dialect.refresh_params.contains_key(name);
+    let kept = registration.token_params.iter().filter(|(name, _)| !replaced(name));
+    for (name, value) in kept.chain(&dialect.refresh_params) {
         request = request.add_extra_param(name, value);
     }
-    token_set(request.request_async(&bridge).await, registration, now)
+    token_set(request.request_async(&bridge).await, registration, bridge, now)
 }
 
 /// Asks for a token in the client's own name (RFC 6749 4.4).
@@ -86,9 +91,7 @@ pub async fn client_credentials(
 ) -> Result<TokenSet, Failure> {
     let client = client(registration)?;
     let bridge = bridge(outbound, registration, [None, None], now);
-    let mut request = client
-        .exchange_client_credentials()
-        .add_scopes(registration.scopes.iter().map(|scope| Scope::new(scope.clone())));
+    let mut request = client.exchange_client_credentials().add_scopes(scopes(registration));
     // Not an OAuth parameter, but what Auth0 and its likes choose the API by.
     if let Some(audience) = registration.audience {
         request = request.add_extra_param("audience", audience);
@@ -96,7 +99,7 @@ pub async fn client_credentials(
     for (name, value) in registration.token_params {
         request = request.add_extra_param(name, value);
     }
-    token_set(request.request_async(&bridge).await, registration, now)
+    token_set(request.request_async(&bridge).await, registration, bridge, now)
 }
 
 /// `oauth2`'s client, with our own reading of token answers.
@@ -141,16 +144,27 @@ fn bridge<'a>(
     now: Timestamp,
 ) -> Bridge<'a> {
     let sent = sent.into_iter().flatten().chain(registration.client_secret).map(Secret::expose).collect();
-    Bridge { outbound, sent, now }
+    Bridge { outbound, sent, now, dialect: registration.dialect, facts: OnceLock::new() }
+}
+
+/// As one, for `oauth2` would put spaces between them.
+fn scopes(registration: &Registration<'_>) -> Option<Scope> {
+    let scopes = registration.dialect.joined(registration.scopes);
+    (!scopes.is_empty()).then(|| Scope::new(scopes))
 }
 
 fn token_set(
     answer: Result<TokenAnswer, RequestTokenError<Failure, BasicErrorResponse>>,
     registration: &Registration<'_>,
+    bridge: Bridge<'_>,
     now: Timestamp,
 ) -> Result<TokenSet, Failure> {
+    let facts = bridge.facts.into_inner().unwrap_or_default();
     match answer {
-        Ok(answer) => Ok(answer.into_token_set(now, registration.default_lifetime)),
+        Ok(answer) => {
+            let default_lifetime = registration.dialect.default_lifetime.map(Duration::from_secs);
+            Ok(TokenSet { facts, ..answer.into_token_set(now, default_lifetime) })
+        }
         Err(RequestTokenError::Request(failure)) => Err(failure),
         // The bridge lets nothing else through. Should `oauth2` think of something, its error stays here: a parse
         // error holds the whole answer.

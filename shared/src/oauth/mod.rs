@@ -9,6 +9,7 @@ mod address;
 mod answer;
 mod authorize;
 mod bridge;
+mod dialect;
 mod exchange;
 mod outbound;
 mod revoke;
@@ -19,6 +20,7 @@ mod tests;
 mod token_answer;
 
 pub use authorize::{AuthorizeRequest, PkceChallenge, authorize_url, new_pkce, random_secret};
+pub use dialect::callback_facts;
 pub use exchange::{Registration, client_credentials, exchange_code, refresh};
 pub use outbound::{Outbound, Relaxed};
 pub use revoke::{Revocation, revoke};

@@ -10,7 +10,7 @@ use super::{
     answer::accepted,
     outbound::{Outbound, Purpose},
 };
-use crate::model::{Secret, Timestamp, connection::ClientAuth, failure::Failure};
+use crate::model::{Secret, Timestamp, connection::ClientAuth, dialect::Dialect, failure::Failure};
 
 /// Where to revoke, and as whom.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ pub async fn revoke(outbound: &Outbound, revocation: &Revocation<'_>, token: &Se
     let secrets = [Some(token), revocation.client_secret].into_iter().flatten().map(Secret::expose);
     let sent: Vec<&str> = secrets.chain(credentials.as_deref()).collect();
     let answer = outbound.send(request, Purpose::Other).await?;
-    accepted(&answer, &sent, Timestamp::now()).map(|_body| ())
+    accepted(&answer, &sent, Timestamp::now(), &Dialect::default()).map(|_body| ())
 }
 
 /// RFC 6749 2.3.1: both halves are form-encoded before they become a user name and a password.

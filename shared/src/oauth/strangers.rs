@@ -14,6 +14,7 @@ use crate::{
     arbitrary::{SECRET, damaged, json, mutated, text},
     model::{
         Timestamp,
+        dialect::Dialect,
         failure::{Failure, FailureClass},
     },
 };
@@ -115,7 +116,7 @@ proptest! {
     #[test]
     fn every_answer_is_tokens_or_a_failure_without_the_secrets_that_were_sent(answer in answer()) {
         let status = answer.status();
-        match accepted(&answer, &[SECRET], now()) {
+        match accepted(&answer, &[SECRET], now(), &Dialect::default()) {
             Err(failure) => check_failure(&failure)?,
             Ok(body) => {
                 prop_assert!(status.is_success());

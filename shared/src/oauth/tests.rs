@@ -19,6 +19,7 @@ use super::{
 use crate::model::{
     Secret, Timestamp,
     connection::ClientAuth,
+    dialect::Dialect,
     failure::{Failure, FailureClass},
 };
 
@@ -131,7 +132,7 @@ async fn refresh_at(token_url: &Url, client_auth: ClientAuth) -> Result<TokenSet
         token_params: &BTreeMap::from([("resource".to_owned(), "https://api.example/".to_owned())]),
         scopes: &["read".to_owned(), "write".to_owned()],
         audience: Some("the api"),
-        default_lifetime: None,
+        dialect: &Dialect::default(),
     };
     refresh(&outbound(), &registration, &Secret::from(REFRESH_TOKEN.to_owned()), now()).await
 }
@@ -198,7 +199,7 @@ async fn a_code_goes_with_its_verifier_and_redirect_uri() {
         token_params: &BTreeMap::new(),
         scopes: &[],
         audience: None,
-        default_lifetime: Some(Duration::from_secs(7200)),
+        dialect: &Dialect { default_lifetime: Some(7200), ..Dialect::default() },
     };
     let (code, verifier) = (Secret::from("c/o+de".to_owned()), new_pkce().1);
     let redirect_uri = "https://bifrost.example/oauth/callback/My%20API";
@@ -228,7 +229,7 @@ async fn client_credentials_ask_for_scopes_and_audience() {
         token_params: &BTreeMap::new(),
         scopes: &["read".to_owned(), "write".to_owned()],
         audience: Some("the api"),
-        default_lifetime: None,
+        dialect: &Dialect::default(),
     };
     client_credentials(&outbound(), &registration, now()).await.unwrap();
     let form = provider.only_request().form;
@@ -472,7 +473,7 @@ async fn addresses_that_are_not_public_are_refused_by_number_and_by_name() {
             token_params: &BTreeMap::new(),
             scopes: &[],
             audience: None,
-            default_lifetime: None,
+            dialect: &Dialect::default(),
         };
         let failure = client_credentials(&strict, &registration, now()).await.unwrap_err();
         assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Setup, code), "{url}");
@@ -559,7 +560,7 @@ fn exchanges_can_be_spawned() {
         token_params: &BTreeMap::new(),
         scopes: &[],
         audience: None,
-        default_lifetime: None,
+        dialect: &Dialect::default(),
     };
     let token = Secret::from("t".to_owned());
     assert_send(refresh(&outbound, &registration, &token, now()));

@@ -1,6 +1,6 @@
 //! A provider's token answer (RFC 6749 5.1), read as leniently as providers write it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use oauth2::{AccessToken, RefreshToken, Scope, TokenResponse, basic::BasicTokenType};
@@ -37,6 +37,8 @@ pub struct TokenSet {
     pub expires_at: Timestamp,
     pub lifetime: Duration,
     pub expiry_source: ExpirySource,
+    /// What the provider said besides, as the connection's dialect has it kept.
+    pub facts: BTreeMap<String, String>,
 }
 
 /// How a token's expiry is known, from the most to the least certain.
@@ -118,6 +120,7 @@ impl TokenAnswer {
             expires_at: now + lifetime,
             lifetime,
             expiry_source,
+            facts: BTreeMap::new(),
         }
     }
 
@@ -178,7 +181,7 @@ fn scopes(value: &Value) -> Option<Vec<Scope>> {
 }
 
 /// A number, or a text that is one.
-fn number(value: &Value) -> Option<f64> {
+pub(super) fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,

@@ -73,6 +73,7 @@ pub struct NewTokens {
     /// When the sweep should refresh it, if ever.
     pub refresh_at: Option<Timestamp>,
     pub url_values: std::collections::BTreeMap<String, String>,
+    pub facts: std::collections::BTreeMap<String, String>,
     /// A refresh that someone without `edit` forced.
     pub forced: bool,
     /// Another exchange may have presented the same refresh token: a provider that takes that for theft may yet end the
@@ -173,6 +174,8 @@ impl Store {
         match created {
             Ok(()) => Ok(true),
             Err(Refused::Changed) => Ok(false),
+            // As if it had been asked for a moment later.
+            Err(Refused::ParentGone) => Err(Problem::not_found("connection", "of that name")),
             Err(refused) => {
                 Err(refused.into_problem(Problem::new(Code::Conflict, "The grant was changed meanwhile.")))
             }
@@ -551,6 +554,7 @@ fn token_update(grant: GrantId, tokens: &NewTokens, now: Timestamp) -> Result<Up
         "issued_at = :issued_at",
         "expires_at = :expires_at",
         "url_values = :url_values",
+        "facts = :facts",
         "last_refresh_at = :now",
         "updated_at = :now",
         "maybe_spent = :contested",
@@ -563,6 +567,7 @@ fn token_update(grant: GrantId, tokens: &NewTokens, now: Timestamp) -> Result<Up
         (":issued_at".to_owned(), text(tokens.issued_at.to_string())),
         (":expires_at".to_owned(), text(tokens.expires_at.to_string())),
         (":url_values".to_owned(), attribute(&tokens.url_values)?),
+        (":facts".to_owned(), attribute(&tokens.facts)?),
         (":now".to_owned(), text(now.to_string())),
         (":contested".to_owned(), AttributeValue::Bool(tokens.contested)),
         (":zero".to_owned(), number(0)),

@@ -117,6 +117,7 @@ impl Seed {
             issued_at: Some(now - Duration::from_secs(3600)),
             expires_at: Some(now),
             url_values: Default::default(),
+            facts: Default::default(),
             lease: None,
             maybe_spent: false,
             failures: 0,

@@ -16,6 +16,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
         error: request.query("error"),
         error_description: request.query("error_description"),
         issuer: request.query("iss"),
+        query: request.queries(),
     };
     let cookie = |name: &str| pages::cookie(&request, name);
     match bifrost.finish(arrival, cookie, request.deadline()).await {

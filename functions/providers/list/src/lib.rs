@@ -10,5 +10,7 @@ use bifrost::{
 
 pub async fn handle(_bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
     request.permitted(Operation::ProvidersList)?;
-    answer::ok(&List { items: preset::ALL.to_vec(), next_cursor: None })
+    let page = request.page()?;
+    let (items, next_cursor) = preset::page(page.cursor, page.limit)?;
+    answer::ok(&List { items, next_cursor })
 }

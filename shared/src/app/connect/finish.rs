@@ -7,7 +7,7 @@ use crate::{
     app::{
         Bifrost, Deadline,
         lookup::fill,
-        refresh::{EXCHANGE_BUDGET, registration, sealed_tokens},
+        refresh::{EXCHANGE_BUDGET, Known, registration, sealed_tokens},
     },
     model::{
         Code, GrantId, Incarnation, Name, OrganizationId, Problem, Secret, Timestamp,
@@ -34,6 +34,14 @@ pub struct Arrival<'a> {
     pub error_description: Option<&'a str>,
     /// RFC 9207.
     pub issuer: Option<&'a str>,
+    /// All of the query: some providers say more than the standard has.
+    pub query: &'a [(String, String)],
+}
+
+impl Arrival<'_> {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// What came of it, for the page.
@@ -128,7 +136,7 @@ impl Bifrost {
         };
         let client_secret = self.client_secret(connection).await?;
         let data_key = self.vault.current(scope).await?;
-        let token_url = fill(&connection.settings.token_url, &ticket.url_values)?;
+        let token_url = fill(&connection.settings, &connection.settings.token_url, &ticket.url_values)?;
         if deadline.remaining() < EXCHANGE_BUDGET {
             return Err(Problem::unavailable("too little time left to exchange the code"));
         }
@@ -148,8 +156,13 @@ impl Bifrost {
             Err(failure) => return Err(self.note_connect_failure(ticket, connection, failure).await),
         };
         let key = ItemKey::grant(scope, connection.scope, &connection.name.folded());
-        let sealed =
-            sealed_tokens(&key, &data_key, &tokens, &ticket.url_values, tokens.refresh_token.is_some())?;
+        let dialect = &connection.settings.dialect;
+        let known = Known {
+            dialect,
+            url_values: &ticket.url_values,
+            facts: &oauth::callback_facts(dialect, |name| arrival.parameter(name)),
+        };
+        let sealed = sealed_tokens(&key, &data_key, &tokens, &known, tokens.refresh_token.is_some())?;
         let grant = new_grant(connection, &tokens, sealed);
         let incarnation = grant.incarnation;
         let written = self.write_connected(&key, ticket, &state.ticket, connection, grant, deadline).await;
@@ -280,6 +293,7 @@ fn new_grant(connection: &Connection, tokens: &TokenSet, sealed: NewTokens) -> G
         issued_at: Some(sealed.issued_at),
         expires_at: Some(sealed.expires_at),
         url_values: sealed.url_values,
+        facts: sealed.facts,
         lease: None,
         maybe_spent: false,
         failures: 0,

@@ -248,6 +248,7 @@ impl Bifrost {
             pkce: pkce.as_ref().map(|(challenge, _)| challenge),
             audience: connection.settings.audience.as_deref(),
             authorize_params: &connection.settings.authorize_params,
+            dialect: &connection.settings.dialect,
         })
         .map_err(failure_problem)?;
         self.store.create_callback_state(&state_hash, &callback_state).await?;
@@ -304,7 +305,7 @@ impl Bifrost {
         let values = url_values(connection, seen.as_ref());
         let mut needed = BTreeMap::new();
         for url in connection.settings.urls() {
-            fill(url, &values)?;
+            fill(&connection.settings, url, &values)?;
             needed.extend(needed_values(url, &values));
         }
         Ok(needed)
@@ -321,7 +322,7 @@ fn allowed_return(text: &str, origins: &[String]) -> Option<String> {
 
 fn authorization_url(connection: &Connection, ticket: &Ticket) -> Result<url::Url, Problem> {
     let template = connection.settings.authorization_url.as_ref().ok_or_else(link_invalid)?;
-    fill(template, &ticket.url_values)
+    fill(&connection.settings, template, &ticket.url_values)
 }
 
 fn link_invalid() -> Problem {

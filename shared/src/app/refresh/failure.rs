@@ -9,6 +9,7 @@ use crate::{
         Code, Problem, Timestamp,
         breaker::Verdict,
         connection::{Flow, LastError},
+        dialect::RefreshTokenRules,
         failure::FailureClass,
         grant::{Grant, GrantStatus, Refusal, Warning, backoff},
     },
@@ -41,7 +42,8 @@ impl Bifrost {
         };
         let concerns_client = matches!(verdict, Verdict::Refused(_));
         let paused = self.note_verdict(connection, pass, verdict).await.filter(|_| concerns_client);
-        let noted = failed_exchange(flow, &failed, paused.is_some(), now);
+        let rules = &connection.settings.dialect.refresh_token;
+        let noted = failed_exchange(flow, rules, &failed, paused.is_some(), now);
         let grant = match self.store.write_failure(&reached.grant_key, holder, &noted, now).await? {
             Written::Done(grant) => Some(grant),
             Written::Forestalled(grant) => {
@@ -94,8 +96,14 @@ impl Bifrost {
 }
 
 /// What a failure means for the grant, and when the next attempt is due. `with_client`: that is up to the breaker.
-fn failed_exchange(flow: Flow, failed: &Failed, with_client: bool, now: Timestamp) -> FailedExchange {
-    let Failed { failure, maybe_spent, failures } = failed;
+fn failed_exchange(
+    flow: Flow,
+    rules: &RefreshTokenRules,
+    failed: &Failed,
+    with_client: bool,
+    now: Timestamp,
+) -> FailedExchange {
+    let Failed { failure, maybe_spent, failures, good_until } = failed;
     let mut error = LastError::of(failure, now);
     // A client that speaks for itself has nothing that a person could renew by signing in.
     let terminal = failure.class == FailureClass::Terminal && flow == Flow::AuthorizationCode;
@@ -108,6 +116,14 @@ fn failed_exchange(flow: Flow, failed: &Failed, with_client: bool, now: Timestam
         FailureClass::Throttled { retry_after: Some(asked) } => asked.min(LONGEST_RETRY_AFTER),
         _ => backoff(*failures, jitter()),
     };
+    let maybe_spent = *maybe_spent || failure.may_have_spent_the_token();
+    let pause = match (maybe_spent, rules.reuse_grace, good_until) {
+        // A used token works again, but not for long.
+        (true, Some(grace), _) => pause.min(Duration::from_secs(grace) / 2),
+        // A second use would end the access token that is still good.
+        (true, None, Some(good_until)) if rules.reuse_revokes => pause.max(good_until.since(now)),
+        _ => pause,
+    };
     FailedExchange {
         status: if terminal { GrantStatus::Reauthorize } else { GrantStatus::Failing },
         error,
@@ -116,7 +132,7 @@ fn failed_exchange(flow: Flow, failed: &Failed, with_client: bool, now: Timestam
             () if with_client => NextAttempt::WithTheClient,
             () => NextAttempt::At { time: now + pause, swept: flow == Flow::AuthorizationCode },
         },
-        maybe_spent: *maybe_spent || failure.may_have_spent_the_token(),
+        maybe_spent,
     }
 }
 

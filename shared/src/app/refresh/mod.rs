@@ -45,7 +45,7 @@ use crate::{
 pub(super) use breaker::breaker_key;
 use breaker::{Pass, Paused, tenant};
 use failure::{failing_text, refusal_problem, warning_text};
-pub(super) use tokens::{ACCESS_TOKEN, REFRESH_TOKEN, registration, sealed_tokens};
+pub(super) use tokens::{ACCESS_TOKEN, Known, REFRESH_TOKEN, registration, sealed_tokens};
 use tokens::{first_grant, jitter};
 
 /// What must be left of the invocation before a token is spent: 45 s for the exchange, 10 s for the write.
@@ -88,6 +88,7 @@ struct Prepared {
     refresh_token: Option<Secret>,
     token_url: url::Url,
     url_values: BTreeMap<String, String>,
+    facts: BTreeMap<String, String>,
 }
 
 impl Bifrost {
@@ -210,6 +211,7 @@ impl Bifrost {
             Err(paused) => return Ok(Attempt::Paused(seen.map(Box::new), paused)),
         };
         let failed_before = seen.as_ref().map_or(0, |grant| grant.failures);
+        let good_until = seen.as_ref().and_then(|grant| grant.expires_at);
         let (holder, doubt) = match self.lease(reached, seen).await {
             Ok(Leased::Taken { holder, doubt }) => (holder, doubt),
             Ok(Leased::Moved(grant)) => {
@@ -243,7 +245,8 @@ impl Bifrost {
             }
             Err(failure) => {
                 *mishap = Some(Mishap::Failed(failure.class));
-                let failed = Failed { failure, maybe_spent: doubt.maybe_spent, failures: failed_before + 1 };
+                let (maybe_spent, failures) = (doubt.maybe_spent, failed_before + 1);
+                let failed = Failed { failure, maybe_spent, failures, good_until };
                 self.note_failure(reached, &holder, pass, failed).await
             }
         }
@@ -257,14 +260,15 @@ impl Bifrost {
             (None, Some(grant)) => grant.url_values.clone(),
             (None, None) => BTreeMap::new(),
         };
-        let token_url = fill(&connection.settings.token_url, &url_values)?;
+        let token_url = fill(&connection.settings, &connection.settings.token_url, &url_values)?;
         let client_secret = self.client_secret(connection).await?;
         let data_key = self.vault.current(reached.grant_scope).await?;
         let refresh_token = match seen.and_then(|grant| grant.refresh_token.as_ref()) {
             Some(sealed) => Some(self.open_token(reached, REFRESH_TOKEN, sealed).await?),
             None => None,
         };
-        Ok(Prepared { client_secret, data_key, refresh_token, token_url, url_values })
+        let facts = seen.map(|grant| grant.facts.clone()).unwrap_or_default();
+        Ok(Prepared { client_secret, data_key, refresh_token, token_url, url_values, facts })
     }
 
     /// Steps 1 and 2.
@@ -375,10 +379,15 @@ impl Bifrost {
         let swept = reached.connection.settings.flow == Flow::AuthorizationCode
             && (tokens.refresh_token.is_some() || prepared.refresh_token.is_some());
         let Circumstances { forced, contested } = circumstances;
+        let known = Known {
+            dialect: &reached.connection.settings.dialect,
+            url_values: &prepared.url_values,
+            facts: &prepared.facts,
+        };
         let new = NewTokens {
             forced,
             contested,
-            ..sealed_tokens(key, &prepared.data_key, &tokens, &prepared.url_values, swept)?
+            ..sealed_tokens(key, &prepared.data_key, &tokens, &known, swept)?
         };
         let mut pause = Duration::from_millis(50);
         let written = loop {
@@ -480,6 +489,8 @@ struct Failed {
     maybe_spent: bool,
     /// In a row, this one included.
     failures: u32,
+    /// When the access token that there is expires.
+    good_until: Option<Timestamp>,
 }
 
 /// What a new holder knows of those before it.
@@ -509,8 +520,23 @@ fn decide(reached: &Reached, seen: Option<&Grant>, want: Want, now: Timestamp) -
             Some(at) if at > now => Decision::Refuse(Refusal::Failing { retry_after: at.since(now) }),
             _ => Decision::Refresh,
         },
+        Some(grant) if must_not_be_tried_yet(reached, grant, want, now) => {
+            Decision::ServeWith(Warning::Failing)
+        }
         Some(grant) => grant.decide(flow, want, now),
     }
+}
+
+/// A holder crashed and may have spent the refresh token, the access token is still good, and the provider would end it
+/// at a second use.
+fn must_not_be_tried_yet(reached: &Reached, grant: &Grant, want: Want, now: Timestamp) -> bool {
+    let rules = &reached.connection.settings.dialect.refresh_token;
+    rules.reuse_revokes
+        && rules.reuse_grace.is_none()
+        && grant.has_lapsed_lease(now)
+        && grant.status.is_connected()
+        && !grant.remaining(now).is_zero()
+        && !matches!(want, Want::Newer { .. })
 }
 
 /// Disconnecting a client that speaks for itself holds until its connection is edited.

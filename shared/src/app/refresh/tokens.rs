@@ -1,12 +1,13 @@
 //! Token sets on their way from a provider's answer into a grant's item.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     app::lookup::Reached,
     model::{
         GrantId, Incarnation, Problem, Secret, Timestamp,
         connection::Connection,
+        dialect::Dialect,
         grant::{Grant, GrantStatus, Lease, sweep_at},
     },
     oauth::{Registration, TokenSet},
@@ -34,6 +35,7 @@ pub(super) fn first_grant(reached: &Reached, lease: Lease, now: Timestamp) -> Gr
         issued_at: None,
         expires_at: None,
         url_values: reached.mint_at.clone().unwrap_or_default(),
+        facts: BTreeMap::new(),
         lease: Some(lease),
         maybe_spent: false,
         failures: 0,
@@ -63,8 +65,17 @@ pub(in crate::app) fn registration<'a>(
         token_params: &settings.token_params,
         scopes: &settings.scopes,
         audience: settings.audience.as_deref(),
-        default_lifetime: None,
+        dialect: &settings.dialect,
     }
+}
+
+/// What is known of a grant beside its tokens.
+pub(in crate::app) struct Known<'a> {
+    pub dialect: &'a Dialect,
+    /// What filled the placeholders of the token URL.
+    pub url_values: &'a BTreeMap<String, String>,
+    /// What the provider has said so far; its newest word counts.
+    pub facts: &'a BTreeMap<String, String>,
 }
 
 /// A token set as it is stored under a grant's key.
@@ -72,12 +83,14 @@ pub(in crate::app) fn sealed_tokens(
     key: &ItemKey,
     data_key: &DataKey,
     tokens: &TokenSet,
-    url_values: &BTreeMap<String, String>,
+    known: &Known<'_>,
     swept: bool,
 ) -> Result<NewTokens, Problem> {
     let refresh_token =
         tokens.refresh_token.as_ref().map(|token| data_key.seal(key, REFRESH_TOKEN, token)).transpose()?;
     let issued_at = tokens.expires_at - tokens.lifetime;
+    let idle_lifetime = known.dialect.refresh_token.idle_lifetime.map(Duration::from_secs);
+    let idle_lifetime = tokens.refresh_token_lifetime.or(idle_lifetime);
     Ok(NewTokens {
         access_token: data_key.seal(key, ACCESS_TOKEN, &tokens.access_token)?,
         refresh_token,
@@ -85,9 +98,14 @@ pub(in crate::app) fn sealed_tokens(
         scopes: tokens.scopes.clone(),
         issued_at,
         expires_at: tokens.expires_at,
-        refresh_at: swept
-            .then(|| sweep_at(issued_at, tokens.expires_at, tokens.refresh_token_lifetime, jitter())),
-        url_values: url_values.clone(),
+        refresh_at: swept.then(|| sweep_at(issued_at, tokens.expires_at, idle_lifetime, jitter())),
+        url_values: known.url_values.clone(),
+        facts: known
+            .facts
+            .iter()
+            .chain(&tokens.facts)
+            .map(|(name, fact)| (name.clone(), fact.clone()))
+            .collect(),
         forced: false,
         contested: false,
     })

@@ -73,7 +73,7 @@ impl Walk {
             {"organization_id": "globex", "entity_id": "tenant-790"},
         ]});
         self.send(Operation::MappingsImport, json!({"name": "HaloPSA"}), Some(rows), 200).await;
-        self.get(Operation::ProvidersList, json!({})).await;
+        self.get(Operation::ProvidersList, json!({"limit": 1})).await;
     }
 
     async fn connect(&mut self, app: &TestApp, provider: &TestProvider) {

@@ -1,0 +1,367 @@
+//! How a provider's token endpoint differs from RFC 6749, and what becomes of its refresh tokens.
+//!
+//! All of it is data on the connection, filled in from a preset or written by hand; nothing asks which provider it is.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+#[cfg(feature = "openapi")]
+use super::connection::PROVIDER_URL;
+use super::{
+    connection::RESERVED_PARAMS,
+    input::{Field, MAX_TEXT},
+    url_template::{UrlTemplate, host_value_allowed},
+};
+
+/// Where a provider leaves the standard. What is left out is as the standard has it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dialect {
+    /// What stands between scopes in a request: a space (RFC 6749 section 3.3), or a comma as at Slack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_separator: Option<ScopeSeparator>,
+    /// How the body of a token request is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_body: Option<TokenBody>,
+    /// What client_credentials is called there: Zoom says `account_credentials`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant_type: Option<String>,
+    /// Sent with a refresh, beside `token_params`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refresh_params: BTreeMap<String, String>,
+    /// The connection's scopes are sent with a refresh too. Some providers refuse that (Salesforce), so it is rare.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub send_scopes_on_refresh: bool,
+    /// The object in the token answer that holds `access_token` and its like, members parted by dots. An answer without
+    /// it is read at the top all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in_unit: Option<ExpiresInUnit>,
+    /// Seconds that an access token lives when the answer does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_lifetime: Option<u64>,
+    /// Parameters of the redirect back that are kept as the grant's `facts`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub callback_facts: Vec<String>,
+    /// Members of the token answer that are kept as the grant's `facts`, parted by dots.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_facts: Vec<String>,
+    /// By placeholder, the only values that may fill it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub url_values: BTreeMap<String, Vec<String>>,
+    #[serde(skip_serializing_if = "RefreshTokenRules::is_standard")]
+    pub refresh_token: RefreshTokenRules,
+    /// A request that shows whose a token is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScopeSeparator {
+    #[serde(rename = " ")]
+    Space,
+    #[serde(rename = ",")]
+    Comma,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenBody {
+    /// `application/x-www-form-urlencoded`, as RFC 6749 has it.
+    Form,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpiresInUnit {
+    Seconds,
+    Milliseconds,
+}
+
+/// What becomes of refresh tokens. Times are seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RefreshTokenRules {
+    /// Each refresh brings a new one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rotates: bool,
+    /// One that was used stops working.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub single_use: bool,
+    /// For this long a used one works all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reuse_grace: Option<u64>,
+    /// Who presents a used one loses the whole grant, its access token included (RFC 9700 section 4.14.2).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reuse_revokes: bool,
+    /// It dies when it is not used for this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_lifetime: Option<u64>,
+    /// It dies after this long, however often it is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<u64>,
+}
+
+/// A GET with the access token, and where its JSON answer says whose it is; members parted by dots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// May hold placeholders.
+    pub url: UrlTemplate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
+/// Ten years, in seconds: nothing lasts longer.
+const LONGEST: u64 = 10 * 365 * 24 * 3600;
+const MAX_FACTS: usize = 20;
+const MAX_PATH: usize = 128;
+const MAX_VALUES: usize = 64;
+const MAX_NAMES: usize = 20;
+
+/// What must never be kept as a fact, for facts are shown.
+const SECRET_MEMBERS: [&str; 6] =
+    ["access_token", "refresh_token", "id_token", "client_secret", "code", "state"];
+
+impl Dialect {
+    /// `scopes` as one text, as this provider wants them.
+    pub fn joined(&self, scopes: &[String]) -> String {
+        scopes.join(match self.scope_separator {
+            Some(ScopeSeparator::Comma) => ",",
+            Some(ScopeSeparator::Space) | None => " ",
+        })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let path = |name: &str, path: &Option<String>| match path {
+            Some(path) if !is_path(path) => Err(format!("{name} must be names of members, parted by dots")),
+            _ => Ok(()),
+        };
+        let seconds = |name: &str, seconds: Option<u64>| match seconds {
+            Some(seconds) if !(1..=LONGEST).contains(&seconds) => {
+                Err(format!("{name} must be 1 to {LONGEST} seconds"))
+            }
+            _ => Ok(()),
+        };
+        path("token_path", &self.token_path)?;
+        seconds("default_lifetime", self.default_lifetime)?;
+        seconds("refresh_token.reuse_grace", self.refresh_token.reuse_grace)?;
+        seconds("refresh_token.idle_lifetime", self.refresh_token.idle_lifetime)?;
+        seconds("refresh_token.lifetime", self.refresh_token.lifetime)?;
+        if self.refresh_params.len() > MAX_NAMES
+            || self
+                .refresh_params
+                .iter()
+                .any(|(name, value)| !is_parameter(name) || value.chars().count() > MAX_TEXT)
+        {
+            return Err(format!(
+                "refresh_params may hold {MAX_NAMES} short texts, none that the flow itself sets"
+            ));
+        }
+        if let Some(grant_type) = &self.grant_type
+            && (grant_type.is_empty()
+                || grant_type.len() > MAX_PATH
+                || !grant_type.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Err("grant_type must be 1 to 128 printable characters without spaces".to_owned());
+        }
+        for (name, facts) in [("callback_facts", &self.callback_facts), ("token_facts", &self.token_facts)] {
+            if facts.len() > MAX_FACTS || !facts.iter().all(|fact| is_path(fact)) {
+                return Err(format!("{name} may hold {MAX_FACTS} names of members, parted by dots"));
+            }
+            let secret = |fact: &&String| {
+                let last = fact.rsplit('.').next().unwrap_or_default();
+                SECRET_MEMBERS.contains(&last)
+            };
+            if let Some(fact) = facts.iter().find(secret) {
+                return Err(format!("{name} can't hold {fact}: facts are shown"));
+            }
+        }
+        if self.url_values.len() > MAX_NAMES {
+            return Err(format!("url_values may hold {MAX_NAMES} placeholders at most"));
+        }
+        for (name, values) in &self.url_values {
+            let allowed = |value: &String| host_value_allowed(value);
+            if !is_placeholder(name) || values.len() > MAX_VALUES || !values.iter().all(allowed) {
+                return Err(format!(
+                    "url_values must list, by placeholder, {MAX_VALUES} values at most, of letters, digits and inner hyphens"
+                ));
+            }
+        }
+        if let Some(verify) = &self.verify {
+            path("verify.subject", &verify.subject)?;
+            path("verify.name", &verify.name)?;
+            path("verify.email", &verify.email)?;
+            path("verify.tenant", &verify.tenant)?;
+        }
+        Ok(())
+    }
+}
+
+impl RefreshTokenRules {
+    fn is_standard(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `team.id`
+fn is_path(path: &str) -> bool {
+    let name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    path.len() <= MAX_PATH && path.split('.').all(name)
+}
+
+fn is_placeholder(name: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=MAX_PATH).contains(&name.len()) && name.bytes().all(valid)
+}
+
+/// A parameter that a connection may add to a request (see `connection::RESERVED_PARAMS`).
+fn is_parameter(name: &str) -> bool {
+    (1..=MAX_PATH).contains(&name.len()) && !RESERVED_PARAMS.contains(&name)
+}
+
+/// What a member must be, to follow its name.
+fn expected(member: &str) -> &'static str {
+    match member {
+        "scope_separator" => "must be \" \" or \",\"",
+        "token_body" => "must be \"form\" or \"json\"",
+        "expires_in_unit" => "must be \"seconds\" or \"milliseconds\"",
+        "grant_type" | "token_path" => "must be a string",
+        "refresh_params" => "must be an object whose values are strings",
+        "send_scopes_on_refresh" => "must be true or false",
+        "default_lifetime" => "must be a whole number of seconds",
+        "callback_facts" | "token_facts" => "must be a list of strings",
+        "url_values" => "must be an object whose values are lists of strings",
+        "refresh_token" => {
+            "must be an object of rotates, single_use and reuse_revokes (true or false), reuse_grace, idle_lifetime \
+             and lifetime (seconds)"
+        }
+        "verify" => "must be an object of url (an https URL), subject, name, email and tenant",
+        _ => "must be an object of what the API's description lists under dialect",
+    }
+}
+
+/// `null` says the same as leaving a member out.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        other => other,
+    }
+}
+
+impl Field for Dialect {
+    const EXPECTED: &'static str = "an object";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        // Not serde's own message: it quotes values.
+        let dialect: Self = serde_path_to_error::deserialize(without_nulls(value)).map_err(|error| {
+            let path = error.path().to_string();
+            let member = path.split(['.', '[']).next().unwrap_or_default();
+            let known = expected(member);
+            if known == expected("") { known.to_owned() } else { format!("has a {member} that {known}") }
+        })?;
+        dialect.check()?;
+        Ok(dialect)
+    }
+}
+
+described!(Dialect: {
+    "description": "Where the provider leaves RFC 6749; a preset fills it in. Times are seconds.",
+    "type": "object", "additionalProperties": false,
+    "properties": {
+        "scope_separator": {"enum": [" ", ",", null], "description": "What stands between scopes in a request."},
+        "token_body": {"enum": ["form", "json", null], "description": "How a token request's body is written."},
+        "grant_type": {
+            "type": ["string", "null"], "minLength": 1, "maxLength": MAX_PATH, "pattern": "^[!-~]+$",
+            "description": "What client_credentials is called there.",
+        },
+        "refresh_params": {
+            "type": ["object", "null"], "maxProperties": MAX_NAMES,
+            "description": "Sent with a refresh, beside token_params.",
+            "propertyNames": {"minLength": 1, "maxLength": MAX_PATH, "not": {"enum": RESERVED_PARAMS}},
+            "additionalProperties": {"type": ["string", "null"], "maxLength": MAX_TEXT},
+        },
+        "send_scopes_on_refresh": {"type": ["boolean", "null"]},
+        "token_path": {
+            "type": ["string", "null"], "maxLength": MAX_PATH, "pattern": PATH,
+            "description": "The object in the token answer that holds access_token, as in `authed_user`.",
+        },
+        "expires_in_unit": {"enum": ["seconds", "milliseconds", null]},
+        "default_lifetime": {
+            "type": ["integer", "null"], "minimum": 1, "maximum": LONGEST,
+            "description": "How long an access token lives when the answer does not tell.",
+        },
+        "callback_facts": {
+            "type": ["array", "null"], "maxItems": MAX_FACTS, "items": {"type": "string", "maxLength": MAX_PATH, "pattern": FACT},
+            "description": "Parameters of the redirect back that are kept as `facts`.",
+        },
+        "token_facts": {
+            "type": ["array", "null"], "maxItems": MAX_FACTS, "items": {"type": "string", "maxLength": MAX_PATH, "pattern": FACT},
+            "description": "Members of the token answer that are kept as `facts`, as in `team.id`.",
+        },
+        "url_values": {
+            "type": ["object", "null"], "maxProperties": MAX_NAMES,
+            "description": "By placeholder, the only values that may fill it.",
+            "propertyNames": {"minLength": 1, "maxLength": MAX_PATH, "pattern": "^[a-z0-9_]+$"},
+            "additionalProperties": {
+                "type": ["array", "null"], "maxItems": MAX_VALUES,
+                "items": {"type": "string", "maxLength": 63, "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$"},
+            },
+        },
+        "refresh_token": {
+            "type": ["object", "null"], "additionalProperties": false,
+            "description": "What becomes of refresh tokens.",
+            "properties": {
+                "rotates": {"type": ["boolean", "null"]},
+                "single_use": {"type": ["boolean", "null"]},
+                "reuse_grace": {"type": ["integer", "null"], "minimum": 1, "maximum": LONGEST},
+                "reuse_revokes": {"type": ["boolean", "null"]},
+                "idle_lifetime": {"type": ["integer", "null"], "minimum": 1, "maximum": LONGEST},
+                "lifetime": {"type": ["integer", "null"], "minimum": 1, "maximum": LONGEST},
+            },
+        },
+        "verify": {
+            "type": ["object", "null"], "additionalProperties": false, "required": ["url"],
+            "description": "A GET with the access token, and where its JSON answer says whose it is.",
+            "properties": {
+                "url": {"type": "string", "maxLength": MAX_TEXT, "pattern": PROVIDER_URL},
+                "subject": {"type": ["string", "null"], "maxLength": MAX_PATH, "pattern": PATH},
+                "name": {"type": ["string", "null"], "maxLength": MAX_PATH, "pattern": PATH},
+                "email": {"type": ["string", "null"], "maxLength": MAX_PATH, "pattern": PATH},
+                "tenant": {"type": ["string", "null"], "maxLength": MAX_PATH, "pattern": PATH},
+            },
+        },
+    },
+});
+
+#[cfg(feature = "openapi")]
+const PATH: &str = "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$";
+/// A path whose last member is no secret.
+#[cfg(feature = "openapi")]
+const FACT: &str = "^(?!(.*\\.)?(access_token|refresh_token|id_token|client_secret|code|state)$)[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$";
+
+/// The member that a path such as `team.id` leads to.
+pub fn member<'a>(object: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let (parents, last) = path.rsplit_once('.').map_or((None, path), |(parents, last)| (Some(parents), last));
+    let object = match parents {
+        Some(parents) => parents.split('.').try_fold(object, |object, name| object.get(name)?.as_object())?,
+        None => object,
+    };
+    object.get(last)
+}
