@@ -35,6 +35,7 @@ pub struct ConnectionView {
     pub client_secret_ref: Option<String>,
     pub client_secret_expires_at: Option<Timestamp>,
     pub authorization_url: Option<UrlTemplate>,
+    pub admin_consent_url: Option<UrlTemplate>,
     pub token_url: UrlTemplate,
     pub revocation_url: Option<UrlTemplate>,
     pub scopes: Vec<String>,
@@ -202,7 +203,7 @@ pub(super) fn view(
     let grant =
         standing.grant.filter(|grant| grant.connection_id == connection.id && grant.status.is_connected());
     let grant = grant.as_ref();
-    let redirects = connection.settings.flow == Flow::AuthorizationCode;
+    let redirects = connection.settings.connect_url().is_some();
     let refresh_error = grant.and_then(|grant| grant.last_error.clone());
     let errors = [refresh_error, connection.connect_error.clone(), held_back.clone()];
     let last_error = errors.into_iter().flatten().max_by_key(|error| error.at);
@@ -224,6 +225,7 @@ pub(super) fn view(
         client_secret_ref: settings.client_secret_ref,
         client_secret_expires_at: settings.client_secret_expires_at,
         authorization_url: settings.authorization_url,
+        admin_consent_url: settings.admin_consent_url,
         token_url: settings.token_url,
         revocation_url: settings.revocation_url,
         scopes: settings.scopes,

@@ -192,10 +192,10 @@ impl Bifrost {
             // A tombstone says that a person disconnected it, and keeps a client that speaks for itself from
             // beginning anew.
             let forgotten = match connection.settings.flow {
-                Flow::AuthorizationCode => {
+                Flow::AuthorizationCode if grant.redeemed_from.is_none() => {
                     self.store.disconnect_grant(&key, &grant, connection.revision, Timestamp::now()).await?
                 }
-                Flow::ClientCredentials => self.store.delete_grant(&key, &grant).await?,
+                _ => self.store.delete_grant(&key, &grant).await?,
             };
             if forgotten {
                 self.revoke_grant(&connection, scope, &key, &grant).await;

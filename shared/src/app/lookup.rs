@@ -61,6 +61,26 @@ pub(super) struct Reached {
     pub mint_at: Option<BTreeMap<String, String>>,
     /// The connection's breaker, or that there is none, where it was read along; most who reach a connection need none.
     pub breaker: Option<Option<Breaker>>,
+    /// The sign-in whose refresh token is redeemed for the organization.
+    pub source: Option<Source>,
+}
+
+/// The connection's own grant, as far as there is one.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub key: ItemKey,
+    pub grant: Option<Grant>,
+}
+
+impl Reached {
+    /// How the next token is got, seen from the grant: one that is redeemed from the connection's own has nobody who could
+    /// sign in to it, and is got anew each time, as if the client spoke for itself.
+    pub(super) fn flow(&self) -> Flow {
+        match self.source {
+            Some(_) => Flow::ClientCredentials,
+            None => self.connection.settings.flow,
+        }
+    }
 }
 
 /// Whether the scope's data keys are read along with the rest. Only functions that open or seal may have them.
@@ -244,6 +264,7 @@ fn choose(
             grant,
             mint_at,
             breaker: None,
+            source: None,
         }));
     }
     let Some(connection) = found.take::<Connection>(&candidates.global)? else {
@@ -253,6 +274,21 @@ fn choose(
     if let Some(grant_key) = candidates.own_on_global {
         let grant = take_grant(found, &grant_key, &connection)?;
         let connected = grant.as_ref().is_some_and(|grant| grant.status.is_connected());
+        let signed_in = grant.as_ref().is_some_and(|grant| grant.refresh_token.is_some());
+        if is_redeemed(&connection) && !signed_in {
+            let key = candidates.global_grant;
+            let source = Source { grant: take_grant(found, &key, &connection)?, key };
+            let mint_at = Some(needed_values(&connection.settings.token_url, &url_values(&connection, seen)));
+            return Ok(Some(Reached {
+                connection,
+                grant_scope: scope,
+                grant_key,
+                grant,
+                mint_at,
+                breaker: None,
+                source: Some(source),
+            }));
+        }
         // A client that speaks for itself at a tenant's URL has a grant for each tenant, made when it is first needed.
         if connected || mint_at.is_some() {
             return Ok(Some(Reached {
@@ -262,17 +298,27 @@ fn choose(
                 grant,
                 mint_at,
                 breaker: None,
+                source: None,
             }));
         }
     }
     let grant_key = candidates.global_grant;
     let grant = take_grant(found, &grant_key, &connection)?;
-    Ok(Some(Reached { connection, grant_scope: Scope::Global, grant_key, grant, mint_at, breaker: None }))
+    let grant_scope = Scope::Global;
+    Ok(Some(Reached { connection, grant_scope, grant_key, grant, mint_at, breaker: None, source: None }))
 }
 
 fn take_grant(found: &mut Found, key: &ItemKey, connection: &Connection) -> Result<Option<Grant>, Problem> {
     let grant: Option<Grant> = found.take(key)?;
     Ok(grant.filter(|grant| grant.connection_id == connection.id))
+}
+
+/// Whether organizations get their tokens for the connection's own refresh token.
+fn is_redeemed(connection: &Connection) -> bool {
+    let settings = &connection.settings;
+    settings.flow == Flow::AuthorizationCode
+        && settings.dialect.redeem_per_organization
+        && settings.token_placeholders().next().is_some()
 }
 
 /// Where a client_credentials connection with placeholders gets its tokens for this integration and organization. A

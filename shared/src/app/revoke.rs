@@ -57,6 +57,8 @@ impl Bifrost {
     pub(super) async fn revocable_token(&self, scope: Scope, key: &ItemKey, grant: &Grant) -> Option<Secret> {
         let (attribute, sealed) = match (&grant.refresh_token, &grant.access_token) {
             (Some(sealed), _) => (REFRESH_TOKEN, sealed),
+            // A provider may take it for the revocation of the sign-in that others' tokens come from (RFC 7009 section 2.1).
+            (None, Some(_)) if grant.redeemed_from.is_some() => return None,
             (None, Some(sealed)) => (ACCESS_TOKEN, sealed),
             (None, None) => return None,
         };

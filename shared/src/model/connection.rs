@@ -97,6 +97,9 @@ pub struct ConnectionSettings {
     pub client_secret_ref: Option<String>,
     pub client_secret_expires_at: Option<Timestamp>,
     pub authorization_url: Option<UrlTemplate>,
+    /// Where an administrator lets the client into a tenant, for the flow client_credentials.
+    #[serde(default)]
+    pub admin_consent_url: Option<UrlTemplate>,
     pub token_url: UrlTemplate,
     pub revocation_url: Option<UrlTemplate>,
     pub scopes: Vec<String>,
@@ -394,6 +397,13 @@ impl ConnectionSettings {
         if flow == Flow::AuthorizationCode && authorization_url.is_none() {
             input.wrong("authorization_url", "is required for the flow authorization_code");
         }
+        let admin_consent_url = url(input, "admin_consent_url", rules);
+        if flow == Flow::AuthorizationCode && admin_consent_url.is_some() {
+            input.wrong(
+                "admin_consent_url",
+                "is for the flow client_credentials; people who sign in consent there",
+            );
+        }
         let token_url = input.required::<ProviderUrl>("token_url");
         let token_url = token_url.and_then(|url| url.parse(input, "token_url", rules));
         let revocation_url = url(input, "revocation_url", rules);
@@ -418,6 +428,7 @@ impl ConnectionSettings {
             client_secret_ref,
             client_secret_expires_at,
             authorization_url,
+            admin_consent_url,
             token_url: token_url?,
             revocation_url,
             scopes,
@@ -459,8 +470,16 @@ impl ConnectionSettings {
 
     /// All URLs of the provider that a grant of the connection is got or kept with.
     pub fn urls(&self) -> impl Iterator<Item = &UrlTemplate> {
-        let urls = [Some(&self.token_url), self.authorization_url.as_ref(), self.revocation_url.as_ref()];
+        let urls = [Some(&self.token_url), self.connect_url(), self.revocation_url.as_ref()];
         urls.into_iter().flatten()
+    }
+
+    /// Where a browser is sent to connect: to sign in, or to let the client in. None for a client that needs nobody.
+    pub fn connect_url(&self) -> Option<&UrlTemplate> {
+        match self.flow {
+            Flow::AuthorizationCode => self.authorization_url.as_ref(),
+            Flow::ClientCredentials => self.admin_consent_url.as_ref(),
+        }
     }
 
     /// The names of the placeholders in the URLs that tokens come from.

@@ -49,6 +49,10 @@ pub struct Dialect {
     /// Members of the token answer that are kept as the grant's `facts`, parted by dots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token_facts: Vec<String>,
+    /// One sign-in serves all organizations: each gets its own tokens for the connection's refresh token, at its own
+    /// token URL. Microsoft's partners reach their customers' tenants so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub redeem_per_organization: bool,
     /// By placeholder, the only values that may fill it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub url_values: BTreeMap<String, Vec<String>>,
@@ -188,6 +192,10 @@ impl Dialect {
                 return Err(format!("{name} can't hold {fact}: facts are shown"));
             }
         }
+        // Each redemption would end the refresh token for all others.
+        if self.redeem_per_organization && self.refresh_token.single_use {
+            return Err("redeem_per_organization needs a refresh token that is not single_use".to_owned());
+        }
         if self.url_values.len() > MAX_NAMES {
             return Err(format!("url_values may hold {MAX_NAMES} placeholders at most"));
         }
@@ -241,7 +249,7 @@ fn expected(member: &str) -> &'static str {
         "expires_in_unit" => "must be \"seconds\" or \"milliseconds\"",
         "grant_type" | "token_path" => "must be a string",
         "refresh_params" => "must be an object whose values are strings",
-        "send_scopes_on_refresh" => "must be true or false",
+        "send_scopes_on_refresh" | "redeem_per_organization" => "must be true or false",
         "default_lifetime" => "must be a whole number of seconds",
         "callback_facts" | "token_facts" => "must be a list of strings",
         "url_values" => "must be an object whose values are lists of strings",
@@ -298,6 +306,11 @@ described!(Dialect: {
             "additionalProperties": {"type": ["string", "null"], "maxLength": MAX_TEXT},
         },
         "send_scopes_on_refresh": {"type": ["boolean", "null"]},
+        "redeem_per_organization": {
+            "type": ["boolean", "null"],
+            "description": "Each organization gets its own tokens for the connection's refresh token, at its own token URL. \
+                Not with a refresh token that is single_use.",
+        },
         "token_path": {
             "type": ["string", "null"], "maxLength": MAX_PATH, "pattern": PATH,
             "description": "The object in the token answer that holds access_token, as in `authed_user`.",

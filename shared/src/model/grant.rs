@@ -73,6 +73,9 @@ pub struct Grant {
     /// What the provider said about it beside the tokens, as the connection's dialect has it kept.
     #[serde(default)]
     pub facts: BTreeMap<String, String>,
+    /// The sign-in whose refresh token was redeemed for it, which is not the organization's own.
+    #[serde(default)]
+    pub redeemed_from: Option<Incarnation>,
     #[serde(flatten)]
     pub lease: Option<Lease>,
     /// A refresh token may have been spent by a request whose answer was lost.
@@ -308,6 +311,7 @@ mod tests {
             expires_at: Some(at(lifetime)),
             url_values: BTreeMap::new(),
             facts: BTreeMap::new(),
+            redeemed_from: None,
             lease: None,
             maybe_spent: false,
             failures: 0,

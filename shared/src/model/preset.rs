@@ -68,6 +68,8 @@ pub struct Preset {
 pub struct FlowPreset {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_url: Option<UrlTemplate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_consent_url: Option<UrlTemplate>,
     pub token_url: UrlTemplate,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_url: Option<UrlTemplate>,
@@ -356,7 +358,12 @@ mod tests {
         for preset in all() {
             let mut used = BTreeSet::new();
             for flow in [&preset.authorization_code, &preset.client_credentials].into_iter().flatten() {
-                let urls = [&flow.authorization_url, &flow.revocation_url, &flow.device_authorization_url];
+                let urls = [
+                    &flow.authorization_url,
+                    &flow.admin_consent_url,
+                    &flow.revocation_url,
+                    &flow.device_authorization_url,
+                ];
                 let verify = preset.verify.as_ref().map(|verify| &verify.url);
                 for url in urls.into_iter().flatten().chain([&flow.token_url]).chain(verify) {
                     let mut values = flow.token_url_defaults.clone();

@@ -20,6 +20,8 @@ pub type PkceChallenge = PkceCodeChallenge;
 pub struct AuthorizeRequest<'a> {
     /// May have a query of its own, as Google's `?access_type=offline` or a tenant.
     pub authorization_url: &'a Url,
+    /// Whether a code is asked for; else an administrator's consent alone, which has no `response_type`.
+    pub for_code: bool,
     pub client_id: &'a str,
     pub redirect_uri: &'a str,
     pub scopes: &'a [String],
@@ -53,7 +55,13 @@ pub fn authorize_url(request: &AuthorizeRequest<'_>) -> Result<Url, Failure> {
     for (name, value) in request.authorize_params {
         authorization = authorization.add_extra_param(name, value);
     }
-    Ok(authorization.url().0)
+    let (mut url, _) = authorization.url();
+    if !request.for_code {
+        let kept: Vec<_> =
+            url.query_pairs().into_owned().filter(|(name, _)| name != "response_type").collect();
+        url.query_pairs_mut().clear().extend_pairs(kept);
+    }
+    Ok(url)
 }
 
 /// The authorization URL without what is about to be added: no parameter may come twice (RFC 6749 3.1), and documented
@@ -102,6 +110,7 @@ mod tests {
     fn url(authorization_url: &str, audience: Option<&str>, params: &[(&str, &str)]) -> Url {
         authorize_url(&AuthorizeRequest {
             authorization_url: &authorization_url.parse().unwrap(),
+            for_code: true,
             client_id: "client/1",
             redirect_uri: "https://bifrost.example/oauth/callback/My%20API~1",
             scopes: &["read:all".to_owned(), "offline_access".to_owned()],
@@ -157,6 +166,25 @@ mod tests {
         assert_eq!(query["prompt"], "consent");
         assert_eq!(query["state"], "st&te");
         assert_eq!(query["tenant"], "1");
+    }
+
+    #[test]
+    fn who_asks_for_consent_alone_asks_for_no_code() {
+        let request = AuthorizeRequest {
+            authorization_url: &"https://login.example/acme/adminconsent".parse().unwrap(),
+            for_code: false,
+            client_id: "client",
+            redirect_uri: "https://bifrost.example/oauth/callback/Graph",
+            scopes: &["https://api/.default".to_owned()],
+            state: &Secret::from("state".to_owned()),
+            pkce: None,
+            audience: None,
+            authorize_params: &BTreeMap::new(),
+            dialect: &Dialect::default(),
+        };
+        let query = query(&authorize_url(&request).unwrap());
+        let names: Vec<_> = query.keys().map(String::as_str).collect();
+        assert_eq!(names, ["client_id", "redirect_uri", "scope", "state"]);
     }
 
     #[test]

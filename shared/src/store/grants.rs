@@ -74,6 +74,8 @@ pub struct NewTokens {
     pub refresh_at: Option<Timestamp>,
     pub url_values: std::collections::BTreeMap<String, String>,
     pub facts: std::collections::BTreeMap<String, String>,
+    /// The sign-in whose refresh token was redeemed for them.
+    pub redeemed_from: Option<Incarnation>,
     /// A refresh that someone without `edit` forced.
     pub forced: bool,
     /// Another exchange may have presented the same refresh token: a provider that takes that for theft may yet end the
@@ -381,6 +383,18 @@ impl Store {
         })
     }
 
+    /// Takes away what keeps a client that speaks for itself from being tried: that it was disconnected, or that its last
+    /// attempt failed. False if the grant is no longer as it was seen.
+    pub async fn unhinder_grant(&self, key: &ItemKey, seen: &Grant, now: Timestamp) -> Result<bool, Problem> {
+        let mut condition = unchanged(Some(seen));
+        // Every revision is later than this one.
+        condition.values.insert(":never".to_owned(), number(0));
+        condition.values.insert(":now".to_owned(), text(now.to_string()));
+        let update = "SET disconnected_at_revision = :never, updated_at = :now REMOVE retry_at";
+        let written = self.update_grant(key, update, &condition.expression, condition.values).await?;
+        Ok(matches!(written, Written::Done(_)))
+    }
+
     /// A connection's grants, in all scopes. From an index: a moment behind.
     pub async fn grants_on(&self, connection: &Connection) -> Result<Vec<Named>, Problem> {
         let owner = Some(connection.scope).filter(|scope| *scope != Scope::Global);
@@ -585,6 +599,10 @@ fn token_update(grant: GrantId, tokens: &NewTokens, now: Timestamp) -> Result<Up
         set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);
         values.insert(":refresh_at".to_owned(), number(at.unix_seconds()));
         values.insert(":due_shard".to_owned(), text(due_shard(shard_of(grant))));
+    }
+    if let Some(sign_in) = tokens.redeemed_from {
+        set.push("redeemed_from = :redeemed_from");
+        values.insert(":redeemed_from".to_owned(), text(sign_in.to_string()));
     }
     if tokens.forced {
         set.push("forced_at = :now");

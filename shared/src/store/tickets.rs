@@ -65,6 +65,21 @@ impl Store {
         self.get(&ItemKey::ticket(hash)).await
     }
 
+    /// Uses a ticket up, for a sign-in that wrote nothing else. (One that brought tokens does so in the same transaction
+    /// as it writes them.)
+    pub async fn use_ticket(&self, hash: &str, now: Timestamp) -> Result<(), Problem> {
+        let request = self.client.update_item().table_name(&self.data);
+        request
+            .set_key(Some(ItemKey::ticket(hash).attributes()))
+            .update_expression("SET used_at = :now")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":now", text(now.to_string()))
+            .send()
+            .await
+            .map_err(problem)?;
+        Ok(())
+    }
+
     pub async fn create_callback_state(&self, hash: &str, state: &CallbackState) -> Result<(), Problem> {
         self.put_passing(&ItemKey::callback_state(hash), state, state.expires_at).await
     }

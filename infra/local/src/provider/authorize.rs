@@ -15,8 +15,8 @@ use super::params::Params;
 use super::server::{Inner, Shared};
 
 /// An authorization request that deserves an answer by redirect: its client and redirect URI are known.
-struct Request {
-    client_id: String,
+pub(super) struct Request {
+    pub(super) client_id: String,
     redirect_uri: Url,
     /// As it came: `Url` may have normalized it.
     redirect_uri_text: String,
@@ -79,7 +79,7 @@ pub(super) async fn decide(
 }
 
 /// Client and redirect URI come first: before they are known, nobody may be sent anywhere (section 4.1.2.1).
-fn identify(inner: &Inner, encoded: &[u8]) -> Result<(Params, Request), Refusal> {
+pub(super) fn identify(inner: &Inner, encoded: &[u8]) -> Result<(Params, Request), Refusal> {
     let params = Params::parse(encoded)?;
     let client_id = params.required("client_id")?;
     let client = inner
@@ -124,17 +124,17 @@ fn examine(inner: &Inner, params: &Params) -> Result<Consent, Refusal> {
     Ok(Consent { scopes: params.scopes(), challenge })
 }
 
-fn denial(error: &'static str, description: &str) -> Refusal {
+pub(super) fn denial(error: &'static str, description: &str) -> Refusal {
     Refusal { error, ..Refusal::invalid_request(description) }
 }
 
-fn redirect_error(issuer: &str, inner: &Inner, request: &Request, refusal: &Refusal) -> Response {
+pub(super) fn redirect_error(issuer: &str, inner: &Inner, request: &Request, refusal: &Refusal) -> Response {
     let answer = [("error", refusal.error), ("error_description", refusal.description.as_str())];
     redirect(issuer, inner, request, &answer)
 }
 
 /// Sends the browser back, keeping whatever query the redirect URI has of its own (section 3.1.2).
-fn redirect(issuer: &str, inner: &Inner, request: &Request, answer: &[(&str, &str)]) -> Response {
+pub(super) fn redirect(issuer: &str, inner: &Inner, request: &Request, answer: &[(&str, &str)]) -> Response {
     let mut location = request.redirect_uri.clone();
     {
         let mut query = location.query_pairs_mut();
@@ -147,6 +147,6 @@ fn redirect(issuer: &str, inner: &Inner, request: &Request, answer: &[(&str, &st
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
-fn error_page(refusal: &Refusal) -> Response {
+pub(super) fn error_page(refusal: &Refusal) -> Response {
     (StatusCode::BAD_REQUEST, pages::error(&refusal.description)).into_response()
 }

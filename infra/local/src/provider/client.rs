@@ -91,6 +91,14 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, error: "invalid_scope", description: description.into() }
     }
 
+    pub(super) fn unauthorized_client(description: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            error: "unauthorized_client",
+            description: description.into(),
+        }
+    }
+
     pub(super) fn unsupported_grant_type(description: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,

@@ -1,6 +1,6 @@
 //! What a test may do to a provider from inside the same process: ask what happened, and make the next answers bad.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,11 +95,20 @@ pub(super) struct Stage {
     pub(super) granted_scopes: Option<Vec<String>>,
     pub(super) requests: Vec<TokenRequest>,
     pub(super) revocations: usize,
+    /// The tenants whose administrators have let the client in.
+    pub(super) consents: HashSet<String>,
+    /// The tenant that whoever consents next belongs to, whatever the address says.
+    pub(super) administrator_of: Option<String>,
 }
 
 impl Control {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    /// Whoever consents from now on is an administrator of this tenant.
+    pub fn consent_as_administrator_of(&self, tenant: &str) {
+        self.shared.lock().stage.administrator_of = Some(tenant.to_owned());
     }
 
     /// Every request that reached a token endpoint, in order of arrival.

@@ -79,6 +79,8 @@ pub(super) struct Issued {
 pub(super) struct Terms {
     pub(super) access_token_lifetime: Duration,
     pub(super) refresh_tokens: RefreshTokens,
+    /// Whether a refresh token may be redeemed at another tenant than the one that it was given by.
+    pub(super) at_any_tenant: bool,
 }
 
 /// What an access token says about its bearer.
@@ -174,7 +176,11 @@ impl Ledger {
             .families
             .get_mut(&family_id)
             .ok_or_else(|| Refusal::invalid_grant("the sign-in is forgotten"))?;
-        asker.check(family)?;
+        let elsewhere = terms.at_any_tenant && family.tenant.as_deref() != asker.tenant;
+        match elsewhere {
+            true => Asker { tenant: family.tenant.as_deref(), ..*asker }.check(family)?,
+            false => asker.check(family)?,
+        }
         let grace = match terms.refresh_tokens {
             RefreshTokens::RotatedWithGrace(grace) => grace,
             _ => Duration::ZERO,
@@ -191,6 +197,12 @@ impl Ledger {
         }
         if let Some(more) = scopes.iter().find(|scope| !family.scopes.contains(scope)) {
             return Err(Refusal::invalid_scope(format!("{more} was not granted")));
+        }
+        if elsewhere {
+            let there = Family { tenant: asker.tenant.map(str::to_owned), ..family.clone() };
+            let id = Uuid::now_v7();
+            self.families.insert(id, there);
+            return Ok(self.issue(id, (!scopes.is_empty()).then_some(scopes), false, terms));
         }
         let rotates =
             matches!(terms.refresh_tokens, RefreshTokens::Rotated | RefreshTokens::RotatedWithGrace(_));

@@ -10,6 +10,7 @@
 
 mod authorize;
 mod client;
+mod consent;
 mod control;
 mod ledger;
 mod options;

@@ -21,6 +21,11 @@ pub struct Options {
     pub refresh_tokens: RefreshTokens,
     /// Refuses authorization requests without an S256 challenge.
     pub pkce_required: bool,
+    /// A refresh token is good at every tenant's endpoint, and what it brings there belongs to that tenant: as Microsoft
+    /// has it for its partners.
+    pub redeems_at_any_tenant: bool,
+    /// A client gets tokens in its own name only at tenants whose administrator has let it in.
+    pub admin_consent_required: bool,
     /// Adds `iss` to what goes back to the client, so that it can tell providers apart (RFC 9207).
     pub announces_issuer: bool,
     /// Remembers sign-ins across restarts. Only hashes of tokens are written, as a real provider would.
@@ -76,6 +81,8 @@ impl Options {
             access_token_lifetime: DEMO_ACCESS_TOKEN_LIFETIME,
             refresh_tokens: RefreshTokens::Rotated,
             pkce_required: true,
+            redeems_at_any_tenant: false,
+            admin_consent_required: false,
             announces_issuer: false,
             state_file: None,
         }

@@ -19,7 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::control::{Control, Stage};
 use super::ledger::Ledger;
 use super::options::Options;
-use super::{authorize, pages, persist, resource, token};
+use super::{authorize, consent, pages, persist, resource, token};
 
 /// Binds, and serves until stopped or dropped.
 ///
@@ -109,6 +109,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/", get(pages::home))
         .route("/authorize", get(authorize::show).post(authorize::decide))
         .route("/{tenant}/authorize", get(authorize::show).post(authorize::decide))
+        .route("/{tenant}/adminconsent", get(consent::show).post(consent::decide))
         .route("/token", post(token::token))
         .route("/{tenant}/token", post(token::token))
         .route("/revoke", post(token::revoke))

@@ -99,6 +99,7 @@ fn exchange(
     let terms = Terms {
         access_token_lifetime: inner.options.access_token_lifetime,
         refresh_tokens: inner.options.refresh_tokens,
+        at_any_tenant: inner.options.redeems_at_any_tenant,
     };
     let ledger = &mut inner.ledger;
     let issued = match params.required("grant_type")? {
@@ -113,6 +114,12 @@ fn exchange(
             ledger.redeem_refresh_token(params.required("refresh_token")?, &asker, params.scopes(), terms)?
         }
         "client_credentials" => {
+            let let_in = || tenant.is_some_and(|tenant| inner.stage.consents.contains(tenant));
+            if inner.options.admin_consent_required && !let_in() {
+                return Err(Refusal::unauthorized_client(
+                    "no administrator of the tenant has let the client in",
+                ));
+            }
             let family = Family {
                 client_id: client.id.clone(),
                 user: None,

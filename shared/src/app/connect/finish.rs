@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         Code, GrantId, Incarnation, Name, OrganizationId, Problem, Secret, Timestamp,
-        connection::{Connection, LastError},
+        connection::{Connection, Flow, LastError},
         failure::Failure,
         grant::{Grant, GrantStatus},
     },
@@ -39,7 +39,7 @@ pub struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    fn parameter(&self, name: &str) -> Option<&str> {
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 }
@@ -122,6 +122,9 @@ impl Bifrost {
         if let Some(error) = arrival.error {
             let failure = Failure::named_by_provider(error, arrival.error_description, &[]);
             return Err(self.note_connect_failure(ticket, connection, failure).await);
+        }
+        if connection.settings.flow == Flow::ClientCredentials {
+            return self.let_in(arrival, ticket, &state.ticket, connection, deadline).await;
         }
         let Some(code) = &arrival.code else {
             let failure = Failure::new("malformed-answer", "The provider sent neither a code nor an error.");
@@ -240,7 +243,7 @@ impl Bifrost {
 
     /// Keeps the reason on the connection, if the sign-in was for the connection's own grant, and turns it into what the
     /// person sees. An organization's sign-in to its own grant leaves no word on a global connection.
-    async fn note_connect_failure(
+    pub(super) async fn note_connect_failure(
         &self,
         ticket: &Ticket,
         connection: &Connection,
@@ -294,6 +297,7 @@ fn new_grant(connection: &Connection, tokens: &TokenSet, sealed: NewTokens) -> G
         expires_at: Some(sealed.expires_at),
         url_values: sealed.url_values,
         facts: sealed.facts,
+        redeemed_from: None,
         lease: None,
         maybe_spent: false,
         failures: 0,

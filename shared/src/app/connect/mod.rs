@@ -5,6 +5,7 @@
 //! it is the same browser as the one before: a mail scanner that opens links, a forwarded link or a stolen redirect does
 //! nothing by itself.
 
+mod consent;
 mod finish;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -162,9 +163,12 @@ impl Bifrost {
         }
         let connection = self.store.connection(owner, &name.folded()).await?;
         let connection = connection.ok_or_else(|| Problem::not_found("connection", name))?;
-        if connection.settings.flow == Flow::ClientCredentials {
-            let detail =
-                format!("{} has the flow client_credentials: nobody signs in to it.", connection.name);
+        if connection.settings.connect_url().is_none() {
+            let detail = format!(
+                "{} has the flow client_credentials: nobody signs in to it. Where an administrator of a tenant must let \
+                 the client in, set admin_consent_url.",
+                connection.name
+            );
             return Err(Problem::new(Code::WrongFlow, detail));
         }
         let url_values = self.values_for(grant_scope, &connection, integration).await?;
@@ -219,7 +223,8 @@ impl Bifrost {
         let (ticket, connection) = self.open_ticket(&ticket_hash).await?;
         let (state, cookie) = (oauth::random_secret(), oauth::random_secret());
         let state_hash = hash(&state);
-        let pkce = connection.settings.pkce.then(oauth::new_pkce);
+        let for_code = connection.settings.flow == Flow::AuthorizationCode;
+        let pkce = (for_code && connection.settings.pkce).then(oauth::new_pkce);
         let now = Timestamp::now();
         let verifier = match &pkce {
             Some((_, verifier)) => {
@@ -241,6 +246,7 @@ impl Bifrost {
         };
         let authorize_url = oauth::authorize_url(&AuthorizeRequest {
             authorization_url: &authorization_url(&connection, &ticket)?,
+            for_code,
             client_id: &connection.settings.client_id,
             redirect_uri: &ticket.redirect_uri,
             scopes: &connection.settings.scopes,
@@ -321,7 +327,7 @@ fn allowed_return(text: &str, origins: &[String]) -> Option<String> {
 }
 
 fn authorization_url(connection: &Connection, ticket: &Ticket) -> Result<url::Url, Problem> {
-    let template = connection.settings.authorization_url.as_ref().ok_or_else(link_invalid)?;
+    let template = connection.settings.connect_url().ok_or_else(link_invalid)?;
     fill(&connection.settings, template, &ticket.url_values)
 }
 

@@ -29,7 +29,7 @@ impl Bifrost {
         failed: Failed,
     ) -> Result<Attempt, Problem> {
         let (connection, now) = (&reached.connection, Timestamp::now());
-        let flow = connection.settings.flow;
+        let flow = reached.flow();
         let error = LastError::of(&failed.failure, now);
         tracing::warn!(
             grant = %holder.grant, connection = %connection.id, code = failed.failure.code, detail = error.detail,
@@ -81,7 +81,7 @@ impl Bifrost {
             },
             next: NextAttempt::At {
                 time: now + backoff(grant.failures + 1, jitter()),
-                swept: reached.connection.settings.flow == Flow::AuthorizationCode,
+                swept: reached.flow() == Flow::AuthorizationCode,
             },
             maybe_spent: grant.maybe_spent,
         };

@@ -25,7 +25,7 @@ use std::{
 
 use super::{
     Bifrost, Deadline,
-    lookup::{Reached, fill},
+    lookup::{Reached, Source, fill},
 };
 use crate::{
     model::{
@@ -110,14 +110,13 @@ impl Bifrost {
         deadline: Deadline,
         mishap: &mut Option<Mishap>,
     ) -> Result<Usable, Problem> {
-        let flow = reached.connection.settings.flow;
         let patience = Instant::now() + PATIENCE.min(deadline.remaining());
         let mut seen = reached.grant.clone();
         loop {
             let now = Timestamp::now();
             match decide(reached, seen.as_ref(), want, now) {
                 Decision::Refresh => {}
-                Decision::Refuse(refusal) => return Err(refusal_problem(seen.as_ref(), flow, &refusal)),
+                Decision::Refuse(refusal) => return Err(refusal_of(reached, seen.as_ref(), &refusal)),
                 Decision::Serve => return self.usable(reached, seen, None).await,
                 Decision::ServeWith(warning) => return self.usable(reached, seen, Some(warning)).await,
             }
@@ -263,12 +262,24 @@ impl Bifrost {
         let token_url = fill(&connection.settings, &connection.settings.token_url, &url_values)?;
         let client_secret = self.client_secret(connection).await?;
         let data_key = self.vault.current(reached.grant_scope).await?;
-        let refresh_token = match seen.and_then(|grant| grant.refresh_token.as_ref()) {
-            Some(sealed) => Some(self.open_token(reached, REFRESH_TOKEN, sealed).await?),
-            None => None,
+        let refresh_token = match (seen, &reached.source) {
+            (_, Some(source)) => self.refresh_token_of(connection, source).await?,
+            (Some(Grant { refresh_token: Some(sealed), .. }), None) => {
+                Some(self.open_token(reached, REFRESH_TOKEN, sealed).await?)
+            }
+            _ => None,
         };
         let facts = seen.map(|grant| grant.facts.clone()).unwrap_or_default();
         Ok(Prepared { client_secret, data_key, refresh_token, token_url, url_values, facts })
+    }
+
+    async fn refresh_token_of(
+        &self,
+        connection: &Connection,
+        source: &Source,
+    ) -> Result<Option<Secret>, Problem> {
+        let Some(Grant { refresh_token: Some(sealed), .. }) = &source.grant else { return Ok(None) };
+        self.vault.open(connection.scope, &source.key, REFRESH_TOKEN, sealed).await.map(Some)
     }
 
     /// Steps 1 and 2.
@@ -376,7 +387,14 @@ impl Bifrost {
         deadline: Deadline,
     ) -> Result<Attempt, Problem> {
         let key = &reached.grant_key;
-        let swept = reached.connection.settings.flow == Flow::AuthorizationCode
+        let redeemed_from =
+            reached.source.as_ref().and_then(|source| Some(source.grant.as_ref()?.incarnation));
+        // The connection's own grant has a refresh token, which its own refreshes replace.
+        let tokens = match redeemed_from {
+            Some(_) => TokenSet { refresh_token: None, ..tokens },
+            None => tokens,
+        };
+        let swept = reached.flow() == Flow::AuthorizationCode
             && (tokens.refresh_token.is_some() || prepared.refresh_token.is_some());
         let Circumstances { forced, contested } = circumstances;
         let known = Known {
@@ -387,6 +405,7 @@ impl Bifrost {
         let new = NewTokens {
             forced,
             contested,
+            redeemed_from,
             ..sealed_tokens(key, &prepared.data_key, &tokens, &known, swept)?
         };
         let mut pause = Duration::from_millis(50);
@@ -412,7 +431,8 @@ impl Bifrost {
             }
             Written::Forestalled(grant) => {
                 let stands = grant.as_ref().is_some_and(|grant| grant.incarnation == holder.incarnation);
-                if !stands {
+                // A provider may take the revocation of an access token for that of the sign-in (RFC 7009 section 2.1).
+                if !stands && redeemed_from.is_none() {
                     self.revoke_received(&reached.connection, prepared, &tokens).await;
                 }
                 self.give_back_lease(reached, holder, grant.as_deref()).await;
@@ -510,7 +530,19 @@ enum Leased {
 }
 
 fn decide(reached: &Reached, seen: Option<&Grant>, want: Want, now: Timestamp) -> Decision {
-    let flow = reached.connection.settings.flow;
+    let flow = reached.flow();
+    if let Some(refusal) = reached.source.as_ref().and_then(Source::refusal) {
+        let still_good = |grant: &&Grant| {
+            refusal == Refusal::Reauthorize
+                && !mints_elsewhere(reached, grant)
+                && grant.status.is_connected()
+                && !grant.remaining(now).is_zero()
+        };
+        return match seen.filter(still_good) {
+            Some(_) => Decision::ServeWith(Warning::Failing),
+            None => Decision::Refuse(refusal),
+        };
+    }
     match seen {
         None if flow == Flow::ClientCredentials => Decision::Refresh,
         None => Decision::Refuse(Refusal::NotConnected),
@@ -539,18 +571,46 @@ fn must_not_be_tried_yet(reached: &Reached, grant: &Grant, want: Want, now: Time
         && !matches!(want, Want::Newer { .. })
 }
 
+impl Source {
+    /// Why nothing can be redeemed.
+    fn refusal(&self) -> Option<Refusal> {
+        match &self.grant {
+            None => Some(Refusal::NotConnected),
+            Some(grant) => match grant.status {
+                GrantStatus::Disconnected | GrantStatus::New => Some(Refusal::NotConnected),
+                GrantStatus::Reauthorize => Some(Refusal::Reauthorize),
+                GrantStatus::Active | GrantStatus::Failing if grant.refresh_token.is_none() => {
+                    Some(Refusal::Reauthorize)
+                }
+                GrantStatus::Active | GrantStatus::Failing => None,
+            },
+        }
+    }
+}
+
+/// In the words of the sign-in that is missing or broken, where it is that.
+fn refusal_of(reached: &Reached, seen: Option<&Grant>, refusal: &Refusal) -> Problem {
+    let source = reached.source.as_ref().filter(|source| source.refusal().as_ref() == Some(refusal));
+    match source {
+        Some(source) => refusal_problem(source.grant.as_ref(), Flow::AuthorizationCode, refusal),
+        None => refusal_problem(seen, reached.flow(), refusal),
+    }
+}
+
 /// Disconnecting a client that speaks for itself holds until its connection is edited.
 fn may_begin_anew(reached: &Reached, grant: &Grant) -> bool {
-    let Connection { settings, revision, .. } = &reached.connection;
-    settings.flow == Flow::ClientCredentials
+    let revision = &reached.connection.revision;
+    reached.flow() == Flow::ClientCredentials
         && grant.status == GrantStatus::Disconnected
         && grant.disconnected_at_revision.is_some_and(|then| then < *revision)
 }
 
-/// The grant's tokens came from another URL than the next one should.
+/// The grant's tokens came from another URL than the next one should, or from another sign-in.
 fn mints_elsewhere(reached: &Reached, grant: &Grant) -> bool {
-    let disconnected = grant.status == GrantStatus::Disconnected;
-    !disconnected && reached.mint_at.as_ref().is_some_and(|values| *values != grant.url_values)
+    let elsewhere = reached.mint_at.as_ref().is_some_and(|values| *values != grant.url_values);
+    let source = reached.source.as_ref().and_then(|source| Some(source.grant.as_ref()?.incarnation));
+    let from_another = reached.source.is_some() && grant.redeemed_from != source;
+    grant.status != GrantStatus::Disconnected && (elsewhere || from_another)
 }
 
 /// Nothing is spent that could not be seen through to its end.

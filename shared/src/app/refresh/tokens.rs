@@ -36,6 +36,7 @@ pub(super) fn first_grant(reached: &Reached, lease: Lease, now: Timestamp) -> Gr
         expires_at: None,
         url_values: reached.mint_at.clone().unwrap_or_default(),
         facts: BTreeMap::new(),
+        redeemed_from: None,
         lease: Some(lease),
         maybe_spent: false,
         failures: 0,
@@ -92,6 +93,7 @@ pub(in crate::app) fn sealed_tokens(
     let idle_lifetime = known.dialect.refresh_token.idle_lifetime.map(Duration::from_secs);
     let idle_lifetime = tokens.refresh_token_lifetime.or(idle_lifetime);
     Ok(NewTokens {
+        redeemed_from: None,
         access_token: data_key.seal(key, ACCESS_TOKEN, &tokens.access_token)?,
         refresh_token,
         token_type: tokens.token_type.clone(),

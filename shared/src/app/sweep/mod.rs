@@ -394,6 +394,7 @@ impl Bifrost {
             grant: Some(grant),
             mint_at: None,
             breaker: Some(breaker.map(|item| item.breaker)),
+            source: None,
         };
         let mut mishap = None;
         let usable = self.pursue(&reached, Want::Due, deadline, &mut mishap).await;

@@ -1,3 +1,4 @@
+mod admin_consent;
 mod authorize;
 mod client_credentials;
 mod create;
@@ -5,6 +6,7 @@ mod delete;
 mod disconnect;
 mod get;
 mod list;
+mod redeemed;
 mod refresh;
 mod token;
 mod update;
