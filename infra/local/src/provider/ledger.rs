@@ -210,6 +210,13 @@ impl Ledger {
         Ok(self.issue(family_id, (!scopes.is_empty()).then_some(scopes), rotates, terms))
     }
 
+    /// What follows when someone has signed in on another device.
+    pub(super) fn sign_in(&mut self, family: Family, terms: Terms) -> Issued {
+        let id = Uuid::now_v7();
+        self.families.insert(id, family);
+        self.issue(id, None, terms.refresh_tokens != RefreshTokens::Never, terms)
+    }
+
     pub(super) fn mint_for_client(&mut self, family: Family, terms: Terms) -> Issued {
         let id = Uuid::now_v7();
         self.families.insert(id, family);

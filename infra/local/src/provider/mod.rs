@@ -12,6 +12,7 @@ mod authorize;
 mod client;
 mod consent;
 mod control;
+mod device;
 mod ledger;
 mod options;
 mod pages;

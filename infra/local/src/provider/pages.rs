@@ -83,6 +83,10 @@ pub(super) fn sign_in(client_id: &str, scopes: &[String], request: &[(String, St
     )
 }
 
+pub(super) fn done() -> impl IntoResponse {
+    page("Done", &html! { p { "Go back to the other device." } })
+}
+
 pub(super) fn error(description: &str) -> impl IntoResponse {
     page(
         "This request can't be answered",

@@ -17,9 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::control::{Control, Stage};
+use super::device::Devices;
 use super::ledger::Ledger;
 use super::options::Options;
-use super::{authorize, consent, pages, persist, resource, token};
+use super::{authorize, consent, device, pages, persist, resource, token};
 
 /// Binds, and serves until stopped or dropped.
 ///
@@ -30,7 +31,7 @@ pub async fn serve(options: Options) -> io::Result<Running> {
     let ledger = options.state_file.as_deref().map(persist::load).transpose()?.unwrap_or_default();
     let shared = Arc::new(Shared {
         issuer: format!("http://{}", listener.local_addr()?),
-        inner: Mutex::new(Inner { options, ledger, stage: Stage::default() }),
+        inner: Mutex::new(Inner { options, ledger, devices: Devices::default(), stage: Stage::default() }),
     });
     let task = tokio::spawn(accept(listener, routes(Arc::clone(&shared))));
     Ok(Running { shared, task })
@@ -75,6 +76,7 @@ pub(super) struct Shared {
 pub(super) struct Inner {
     pub(super) options: Options,
     pub(super) ledger: Ledger,
+    pub(super) devices: Devices,
     pub(super) stage: Stage,
 }
 
@@ -110,6 +112,8 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/authorize", get(authorize::show).post(authorize::decide))
         .route("/{tenant}/authorize", get(authorize::show).post(authorize::decide))
         .route("/{tenant}/adminconsent", get(consent::show).post(consent::decide))
+        .route("/device_authorization", post(device::authorize))
+        .route("/device", get(device::show).post(device::decide))
         .route("/token", post(token::token))
         .route("/{tenant}/token", post(token::token))
         .route("/revoke", post(token::revoke))

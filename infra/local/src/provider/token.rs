@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Refusal, authenticate};
 use super::control::{Fault, TokenRequest};
+use super::device;
 use super::ledger::{Asker, Family, Issued, Terms};
 use super::params::Params;
 use super::server::{HangUp, Inner, Shared};
@@ -112,6 +113,10 @@ fn exchange(
         )?,
         "refresh_token" => {
             ledger.redeem_refresh_token(params.required("refresh_token")?, &asker, params.scopes(), terms)?
+        }
+        device::GRANT_TYPE => {
+            let family = inner.devices.redeem(params.required("device_code")?, &client.id)?;
+            ledger.sign_in(family, terms)
         }
         "client_credentials" => {
             let let_in = || tenant.is_some_and(|tenant| inner.stage.consents.contains(tenant));
@@ -233,7 +238,7 @@ fn serve_revoke(inner: &mut Inner, headers: &HeaderMap, body: &[u8]) -> Result<S
     Ok(StatusCode::OK)
 }
 
-fn form(headers: &HeaderMap, body: &[u8]) -> Result<Params, Refusal> {
+pub(super) fn form(headers: &HeaderMap, body: &[u8]) -> Result<Params, Refusal> {
     let content_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
