@@ -246,8 +246,9 @@ pub(super) fn view(
     let redirect_uri = redirects.then(|| connection.redirect_uri(public_url));
     let failing = matches!(status, ConnectionStatus::Failing | ConnectionStatus::Reauthorize);
     let message_about = held_back.as_ref().or(last_error.as_ref());
-    let status_message =
-        status_message(&connection, grant, message_about.filter(|_| failing || grant.is_none()));
+    let message = status_message(&connection, grant, message_about.filter(|_| failing || grant.is_none()));
+    let messages: Vec<_> = [message, connection.expiry_warning(now)].into_iter().flatten().collect();
+    let status_message = (!messages.is_empty()).then(|| messages.join(" "));
     let settings = connection.settings;
     ConnectionView {
         id: connection.id,

@@ -274,7 +274,7 @@ impl Bifrost {
                     )
                 })?;
                 let assertion = unsigned(key.kind);
-                let signature = self.signing_keys.sign(arn, assertion.algorithm, assertion.digest()).await?;
+                let signature = self.signing_keys.sign(arn, assertion.algorithm, assertion.message()).await?;
                 Ok(assertion.signed(&signature))
             }
             Credentials::None | Credentials::Secrets(_) => Err(Problem::internal("nothing there that signs")),

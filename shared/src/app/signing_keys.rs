@@ -15,6 +15,9 @@ use crate::model::{
     client_key::{KEY_TAG, PublicKey, SigningAlgorithm, check_key_arn, p256_signature_of_der},
 };
 
+/// What KMS signs at most, in bytes.
+const LONGEST_MESSAGE: usize = 4096;
+
 /// The keys of this stack's account and region.
 #[derive(Debug)]
 pub(super) struct SigningKeys {
@@ -55,20 +58,25 @@ impl SigningKeys {
         })
     }
 
-    /// The signature of a SHA-256 digest, as JWS has it.
+    /// The signature as JWS has it. KMS hashes the message itself: there is nothing secret in one, and no digest of the
+    /// wrong kind can be signed.
     pub(super) async fn sign(
         &self,
         arn: &str,
         algorithm: SigningAlgorithm,
-        digest: Vec<u8>,
+        message: &[u8],
     ) -> Result<Vec<u8>, Problem> {
         self.check(arn).map_err(|message| unusable(format!("The connection's client_key_arn {message}.")))?;
+        if message.len() > LONGEST_MESSAGE {
+            let detail = "The connection's client_id and client_assertion_audience are too long for a KMS key to sign.";
+            return Err(unusable(detail.to_owned()));
+        }
         let sent = self
             .client
             .sign()
             .key_id(arn)
-            .message_type(MessageType::Digest)
-            .message(Blob::new(digest))
+            .message_type(MessageType::Raw)
+            .message(Blob::new(message))
             .signing_algorithm(match algorithm {
                 SigningAlgorithm::RS256 => SigningAlgorithmSpec::RsassaPkcs1V15Sha256,
                 SigningAlgorithm::PS256 => SigningAlgorithmSpec::RsassaPssSha256,

@@ -1,6 +1,6 @@
 //! Connections: an OAuth client registration plus how to talk to that provider.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -41,6 +41,13 @@ pub(super) const RESERVED_PARAMS: &[&str] = &[
     "scope",
     "state",
 ];
+
+/// How many days ahead it is said that what a client proves itself with expires; the soonest first.
+pub const EXPIRY_WARNINGS: [u64; 3] = [1, 7, 30];
+
+pub fn days_long(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 3600)
+}
 
 /// How tokens are got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,6 +208,32 @@ impl Connection {
             Some(GrantStatus::Active | GrantStatus::Failing) => ConnectionStatus::Failing,
             Some(GrantStatus::Reauthorize) => ConnectionStatus::Reauthorize,
         }
+    }
+
+    /// What to do about what the client proves itself with, when that expires soon or has expired.
+    pub fn expiry_warning(&self, now: Timestamp) -> Option<String> {
+        let settings = &self.settings;
+        let expires_at = settings.credentials_expire_at()?;
+        let (what, mend) = if settings.client_auth == ClientAuth::PrivateKeyJwt {
+            let mend = "Register a new key or certificate at the provider, and set client_private_key or client_key_arn, and \
+                        client_certificate or client_secret_expires_at, anew.";
+            ("key", mend)
+        } else if settings.client_secret_ref.is_some() {
+            let mend = "Make a new one at the provider, put it into the referred secret (as JSON beside the old one: \
+                        client_secret_next), and set client_secret_expires_at anew.";
+            ("secret", mend)
+        } else {
+            let mend = "Make a new one at the provider, set it as client_secret_next while both are good, and later as \
+                        client_secret with its own client_secret_expires_at.";
+            ("secret", mend)
+        };
+        let when = expires_at.to_the_minute();
+        if expires_at <= now {
+            return Some(format!("The client {what} expired on {when}. {mend}"));
+        }
+        let days = EXPIRY_WARNINGS.into_iter().find(|days| expires_at <= now + days_long(*days))?;
+        let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+        Some(format!("The client {what} expires within {days}, on {when}. {mend}"))
     }
 
     /// The last part of the redirect URI, decoded: the name of a global connection; an organization's also has its id,
@@ -1128,6 +1161,37 @@ mod tests {
         let certified = by_key(json!({"client_certificate": RSA_CERTIFICATE}));
         assert_eq!(at(certified.clone()).as_deref(), Some("2076-11-25T06:12:30.000Z"));
         assert_eq!(at(by_key(given)).as_deref(), Some("2030-01-01T00:00:00.000Z"));
+    }
+
+    #[test]
+    fn an_expiry_is_said_thirty_seven_and_one_days_ahead_and_once_it_is_over() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let warning = |at: Timestamp, changes: Value| {
+            let mut body = json!({"client_secret_expires_at": at});
+            body.as_object_mut().unwrap().extend(Map::from_json(changes).unwrap());
+            stored(body).expiry_warning(now)
+        };
+        let ahead = |days, more| warning(now + days_long(days) + Duration::from_secs(more), json!({}));
+        assert_eq!(ahead(30, 1), None);
+        for (days, more, said) in [
+            (30, 0, "expires within 30 days, on 2026-03-02 12:00 UTC."),
+            (7, 1, "expires within 30 days"),
+            (7, 0, "expires within 7 days"),
+            (1, 1, "expires within 7 days"),
+            (1, 0, "expires within 1 day, on 2026-02-01 12:00 UTC."),
+            (0, 0, "expired on 2026-01-31 12:00 UTC."),
+        ] {
+            let message = ahead(days, more).unwrap();
+            assert!(message.starts_with("The client secret ") && message.contains(said), "{message}");
+            assert!(message.contains("client_secret_next"), "{message}");
+        }
+        let by_key = warning(now, by_key(json!({}))).unwrap();
+        assert!(
+            by_key.starts_with("The client key expired") && by_key.contains("client_private_key"),
+            "{by_key}"
+        );
+        let referred = json!({"client_secret": null, "client_secret_ref": "bifrost/connections/halo"});
+        assert!(warning(now, referred).unwrap().contains("referred secret"));
     }
 
     #[test]

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::digest;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -65,11 +64,6 @@ impl UnsignedAssertion {
     /// What is to be signed (RFC 7515 section 5.1).
     pub fn message(&self) -> &[u8] {
         self.text.as_bytes()
-    }
-
-    /// Its SHA-256, which all of our algorithms sign.
-    pub fn digest(&self) -> Vec<u8> {
-        digest::digest(&digest::SHA256, self.message()).as_ref().to_vec()
     }
 
     /// `signature` as JWS has it.
