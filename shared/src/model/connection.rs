@@ -719,7 +719,8 @@ impl Field for ClientId {
 struct SecretRef(Option<String>);
 
 described!(SecretRef: {
-    "description": "The name of a Secrets Manager secret. Admins only; not together with client_secret.",
+    "description": "The name of a Secrets Manager secret: the client secret, or JSON with client_secret and \
+        client_secret_next. Admins only; not together with client_secret.",
     "type": "string", "pattern": "^(bifrost/connections/[A-Za-z0-9/_+=.@-]{1,400})?$",
 });
 

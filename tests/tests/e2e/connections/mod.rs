@@ -1,4 +1,5 @@
 mod authorize;
+mod client_auth;
 mod client_credentials;
 mod create;
 mod delete;
