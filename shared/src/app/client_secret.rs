@@ -1,4 +1,4 @@
-//! Client secrets and the root key's secret: opened from where they are sealed, or read from Secrets Manager.
+//! Secrets that are kept in Secrets Manager: those of clients, and the root key's.
 
 use std::{
     collections::HashMap,
@@ -11,17 +11,7 @@ use aws_sdk_secretsmanager::{
     operation::get_secret_value::GetSecretValueError,
 };
 
-use super::Bifrost;
-use crate::{
-    model::{
-        Code, Problem, Secret,
-        connection::{Connection, check_secret_ref},
-    },
-    store::ItemKey,
-};
-
-/// The attribute that a connection's client secret is sealed under.
-pub(super) const CLIENT_SECRET: &str = "client_secret";
+use crate::model::{Code, Problem, Secret};
 
 /// How long a secret of Secrets Manager stays in memory; a changed one is noticed within this time.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -47,7 +37,7 @@ impl Secrets {
         self.read_anew(id).await
     }
 
-    async fn read_anew(&self, id: &str) -> Result<Secret, Problem> {
+    pub(super) async fn read_anew(&self, id: &str) -> Result<Secret, Problem> {
         let answer = self.client.get_secret_value().secret_id(id).send().await.map_err(secret_problem)?;
         let unusable = || Problem::new(Code::SecretUnavailable, "The referred secret holds no text.");
         let secret = Secret::from(answer.secret_string.ok_or_else(unusable)?);
@@ -61,37 +51,33 @@ impl Secrets {
     }
 }
 
-impl Bifrost {
-    /// The client secret of a connection, if it has one.
-    pub(super) async fn client_secret(&self, connection: &Connection) -> Result<Option<Secret>, Problem> {
-        if let Some(name) = &connection.settings.client_secret_ref {
-            // The rule may have become stricter since it was set, and the item may have been tampered with.
-            check_secret_ref(name).map_err(|message| {
-                Problem::new(
-                    Code::SecretUnavailable,
-                    format!("The connection's client_secret_ref {message}."),
-                )
-            })?;
-            return self.secrets.read(name).await.map(Some);
+/// The secrets in a text that a connection refers to: all of it, or one or two as JSON, so that a client's secret can be
+/// replaced without a break.
+pub(super) fn referred_secrets(text: Secret) -> Result<Vec<Secret>, Problem> {
+    // A secret that begins with a brace and is no JSON is still one.
+    let is_object = text.expose().trim_start().starts_with('{')
+        && serde_json::from_str::<serde::de::IgnoredAny>(text.expose()).is_ok();
+    if !is_object {
+        return Ok(vec![text]);
+    }
+    let there = |secret: &Secret| !secret.expose().is_empty();
+    let read = serde_json::from_str(text.expose()).ok();
+    match read.filter(|Pair { client_secret, .. }| there(client_secret)) {
+        Some(Pair { client_secret, client_secret_next }) => {
+            Ok([client_secret].into_iter().chain(client_secret_next.filter(there)).collect())
         }
-        let Some(sealed) = &connection.client_secret else {
-            return Ok(None);
-        };
-        let item = ItemKey::connection(connection.scope, &connection.name.folded());
-        self.vault.open(connection.scope, &item, CLIENT_SECRET, sealed).await.map(Some)
+        None => {
+            let detail = "The referred secret is JSON, and has no text under client_secret.";
+            Err(Problem::new(Code::SecretUnavailable, detail))
+        }
     }
+}
 
-    /// For a secret that the provider refused: the one that Secrets Manager has by now, if it is another. A sealed one
-    /// is never older than the connection that it came with.
-    pub(super) async fn newer_client_secret(
-        &self,
-        connection: &Connection,
-        refused: Option<&Secret>,
-    ) -> Option<Secret> {
-        let name = connection.settings.client_secret_ref.as_ref()?;
-        let current = self.secrets.read_anew(name).await.ok()?;
-        (Some(&current) != refused).then_some(current)
-    }
+/// Other members are for whoever keeps the secret.
+#[derive(serde::Deserialize)]
+struct Pair {
+    client_secret: Secret,
+    client_secret_next: Option<Secret>,
 }
 
 /// What is not there, or not ours to read, will not come by itself. The secret's name is for the log: whoever asks for a
@@ -105,5 +91,34 @@ where
             Problem::new(Code::SecretUnavailable, "The referred secret can't be read.").caused_by(error)
         }
         _ => Problem::unavailable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<String>, Problem> {
+        let secrets = referred_secrets(Secret::from(text.to_owned()))?;
+        Ok(secrets.iter().map(|secret| secret.expose().to_owned()).collect())
+    }
+
+    #[test]
+    fn a_referred_secret_is_plain_text_or_one_or_two_as_json() {
+        assert_eq!(read("s3cret").unwrap(), ["s3cret"]);
+        assert_eq!(read(r#"{"client_secret": "a"}"#).unwrap(), ["a"]);
+        let both = r#" {"client_secret": "a", "client_secret_next": "b", "rotated_by": "someone"}"#;
+        assert_eq!(read(both).unwrap(), ["a", "b"]);
+        assert_eq!(read(r#"{"client_secret": "a", "client_secret_next": null}"#).unwrap(), ["a"]);
+        assert_eq!(read("{not json").unwrap(), ["{not json"]);
+    }
+
+    #[test]
+    fn json_without_a_client_secret_is_said_to_be_that_and_is_not_sent_anywhere() {
+        for text in [r#"{"password": "s3cret"}"#, r#"{"client_secret": 7}"#, r#"{"client_secret": ""}"#] {
+            let problem = read(text).unwrap_err();
+            assert_eq!(problem.code, Code::SecretUnavailable);
+            assert!(problem.detail.contains("client_secret") && !problem.detail.contains("s3cret"));
+        }
     }
 }

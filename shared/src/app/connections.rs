@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Bifrost, client_secret::CLIENT_SECRET, page::PageRequest, refresh::breaker_key};
+use super::{
+    Bifrost,
+    credentials::{CLIENT_PRIVATE_KEY, CLIENT_SECRET, CLIENT_SECRET_NEXT},
+    page::PageRequest,
+    refresh::breaker_key,
+};
 use crate::{
     model::{
-        ConnectionId, Name, Problem, Scope, Timestamp,
+        ConnectionId, Name, Problem, Scope, Secret, Timestamp,
         access::Caller,
         breaker::Breaker,
+        client_key::{Certificate, NewPrivateKey, PublicKey, SigningAlgorithm},
         connection::{
             AvailableTo, Callback, ClientAuth, Connection, ConnectionStatus, Flow, LastError, NewConnection,
         },
@@ -21,7 +27,7 @@ use crate::{
     store::{Batch, Found, ItemKey, Page, breakers::BreakerItem, page::Listing},
 };
 
-/// A connection as answers show it: never its secret.
+/// A connection as answers show it: never its secrets.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ConnectionView {
@@ -34,6 +40,14 @@ pub struct ConnectionView {
     pub client_id: String,
     pub client_secret_ref: Option<String>,
     pub client_secret_expires_at: Option<Timestamp>,
+    /// Whether there is a client_secret_next. One that client_secret_ref leads to is not counted.
+    pub has_client_secret_next: bool,
+    pub has_client_private_key: bool,
+    pub client_key_arn: Option<String>,
+    pub client_assertion_alg: Option<SigningAlgorithm>,
+    pub client_key_id: Option<String>,
+    pub client_certificate: Option<Certificate>,
+    pub client_assertion_audience: Option<String>,
     pub authorization_url: Option<UrlTemplate>,
     pub admin_consent_url: Option<UrlTemplate>,
     pub token_url: UrlTemplate,
@@ -88,17 +102,26 @@ impl Bifrost {
     ) -> Result<ConnectionView, Problem> {
         let new = NewConnection::from_input(body, self.url_rules(), caller.sets_platform_fields())?;
         let now = Timestamp::now();
+        let arn = new.settings.client_key_arn.as_deref();
+        let public_key = self.client_public_key(new.client_private_key.as_ref(), arn).await?;
+        if let Some(key) = &public_key {
+            new.settings.check_key(key)?;
+        }
         let item = ItemKey::connection(scope, &new.name.folded());
-        let client_secret = match &new.client_secret {
-            Some(secret) => Some(self.seal(scope, &item, CLIENT_SECRET, secret).await?),
-            None => None,
+        let seal = async |attribute, secret: Option<&Secret>| match secret {
+            Some(secret) => self.seal(scope, &item, attribute, secret).await.map(Some),
+            None => Ok(None),
         };
+        let private_key = new.client_private_key.as_ref().map(|key| &key.pem);
         let connection = Connection {
             id: ConnectionId::new(),
             name: new.name,
             scope,
             settings: new.settings,
-            client_secret,
+            client_secret: seal(CLIENT_SECRET, new.client_secret.as_ref()).await?,
+            client_secret_next: seal(CLIENT_SECRET_NEXT, new.client_secret_next.as_ref()).await?,
+            client_private_key: seal(CLIENT_PRIVATE_KEY, private_key).await?,
+            client_public_key: public_key,
             pending_until: None,
             connect_error: None,
             created_at: now,
@@ -107,6 +130,19 @@ impl Bifrost {
         };
         self.store.create_connection(&connection).await?;
         Ok(view(connection, Standing::default(), public_url, now))
+    }
+
+    /// Of the key that a connection brings, or has in KMS.
+    pub(super) async fn client_public_key(
+        &self,
+        private_key: Option<&NewPrivateKey>,
+        arn: Option<&str>,
+    ) -> Result<Option<PublicKey>, Problem> {
+        match (private_key, arn) {
+            (Some(key), _) => Ok(Some(key.public.clone())),
+            (None, Some(arn)) => self.signing_keys.public_key(arn).await.map(Some),
+            (None, None) => Ok(None),
+        }
     }
 
     /// The connection that this very scope owns.
@@ -211,8 +247,9 @@ pub(super) fn view(
     let redirect_uri = redirects.then(|| connection.redirect_uri(public_url));
     let failing = matches!(status, ConnectionStatus::Failing | ConnectionStatus::Reauthorize);
     let message_about = held_back.as_ref().or(last_error.as_ref());
-    let status_message =
-        status_message(&connection, grant, message_about.filter(|_| failing || grant.is_none()));
+    let message = status_message(&connection, grant, message_about.filter(|_| failing || grant.is_none()));
+    let messages: Vec<_> = [message, connection.expiry_warning(now)].into_iter().flatten().collect();
+    let status_message = (!messages.is_empty()).then(|| messages.join(" "));
     let settings = connection.settings;
     ConnectionView {
         id: connection.id,
@@ -224,6 +261,13 @@ pub(super) fn view(
         client_id: settings.client_id,
         client_secret_ref: settings.client_secret_ref,
         client_secret_expires_at: settings.client_secret_expires_at,
+        has_client_secret_next: connection.client_secret_next.is_some(),
+        has_client_private_key: connection.client_private_key.is_some(),
+        client_key_arn: settings.client_key_arn,
+        client_assertion_alg: settings.client_assertion_alg,
+        client_key_id: settings.client_key_id,
+        client_certificate: settings.client_certificate,
+        client_assertion_audience: settings.client_assertion_audience,
         authorization_url: settings.authorization_url,
         admin_consent_url: settings.admin_consent_url,
         token_url: settings.token_url,

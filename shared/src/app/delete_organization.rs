@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-use super::{Bifrost, Deadline};
+use super::{Bifrost, Deadline, credentials::Credentials};
 use crate::{
     model::{OrganizationId, Problem, Scope, Secret, Timestamp, connection::Connection, grant::Grant},
     store::{
@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 10;
 /// A token that can still be revoked when its data key is gone.
 struct Revocable {
     connection: Connection,
-    client_secret: Option<Secret>,
+    credentials: Credentials,
     grant: Grant,
     token: Secret,
 }
@@ -91,13 +91,13 @@ impl Bifrost {
 
     async fn revoke_all(this: &Arc<Self>, tokens: Vec<Revocable>) {
         let mut under_way = JoinSet::new();
-        for Revocable { connection, client_secret, grant, token } in tokens {
+        for Revocable { connection, credentials, grant, token } in tokens {
             if under_way.len() == REVOCATIONS {
                 under_way.join_next().await;
             }
             let this = Arc::clone(this);
             under_way.spawn(async move {
-                this.revoke(&connection, client_secret.as_ref(), &grant.url_values, &token).await;
+                this.revoke(&connection, &credentials, &grant.url_values, &token).await;
             });
         }
         while under_way.join_next().await.is_some() {}
@@ -121,9 +121,9 @@ impl Bifrost {
             if connection.id != grant.connection_id || connection.settings.revocation_url.is_none() {
                 continue;
             }
-            let client_secret = self.client_secret(&connection).await.ok().flatten();
+            let credentials = self.credentials(&connection).await.unwrap_or_default();
             if let Some(token) = self.revocable_token(scope, key, &grant).await {
-                revocable.push(Revocable { connection, client_secret, grant, token });
+                revocable.push(Revocable { connection, credentials, grant, token });
             }
         }
         Ok(revocable)

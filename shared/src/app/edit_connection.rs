@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 
 use super::{
     Bifrost, Deadline,
-    client_secret::CLIENT_SECRET,
     connections::{ConnectionView, Standing, own_grant_key, view},
+    credentials::{CLIENT_PRIVATE_KEY, CLIENT_SECRET, CLIENT_SECRET_NEXT},
 };
 use crate::{
     model::{
-        Code, Name, Problem, Scope, Timestamp,
+        Code, Name, Problem, Scope, Sealed, Timestamp,
         access::Caller,
         connection::{Connection, SecretChange},
     },
@@ -54,17 +54,41 @@ impl Bifrost {
         patch: Map<String, Value>,
     ) -> Result<Connection, Problem> {
         let patched = old.patched(patch, self.url_rules(), caller.sets_platform_fields())?;
-        let client_secret = match patched.client_secret {
-            SecretChange::Keep => old.client_secret.clone(),
-            SecretChange::Remove => None,
-            SecretChange::Replace(secret) => {
-                let item = ItemKey::connection(old.scope, &old.name.folded());
-                Some(self.seal(old.scope, &item, CLIENT_SECRET, &secret).await?)
+        let settings = patched.settings;
+        let public_key = match &patched.client_private_key {
+            SecretChange::Keep if settings.client_key_arn == old.settings.client_key_arn => {
+                old.client_public_key.clone()
+            }
+            SecretChange::Replace(key) => Some(key.public.clone()),
+            SecretChange::Keep | SecretChange::Remove => {
+                self.client_public_key(None, settings.client_key_arn.as_deref()).await?
             }
         };
+        if let Some(key) = &public_key {
+            settings.check_key(key)?;
+        }
+        let private_key = match patched.client_private_key {
+            SecretChange::Keep => SecretChange::Keep,
+            SecretChange::Remove => SecretChange::Remove,
+            SecretChange::Replace(key) => SecretChange::Replace(key.pem),
+        };
+        let item = ItemKey::connection(old.scope, &old.name.folded());
+        let sealed = async |attribute, change, old_one: &Option<Sealed>| match change {
+            SecretChange::Keep => Ok(old_one.clone()),
+            SecretChange::Remove => Ok(None),
+            SecretChange::Replace(secret) => self.seal(old.scope, &item, attribute, &secret).await.map(Some),
+        };
         Ok(Connection {
-            settings: patched.settings,
-            client_secret,
+            settings,
+            client_secret: sealed(CLIENT_SECRET, patched.client_secret, &old.client_secret).await?,
+            client_secret_next: sealed(
+                CLIENT_SECRET_NEXT,
+                patched.client_secret_next,
+                &old.client_secret_next,
+            )
+            .await?,
+            client_private_key: sealed(CLIENT_PRIVATE_KEY, private_key, &old.client_private_key).await?,
+            client_public_key: public_key,
             connect_error: None,
             updated_at: Timestamp::now(),
             revision: old.revision + 1,

@@ -7,6 +7,7 @@ pub mod clean_up;
 mod client_secret;
 pub mod connect;
 pub mod connections;
+mod credentials;
 pub mod delete_organization;
 pub mod disconnect;
 pub mod edit_connection;
@@ -20,6 +21,7 @@ pub mod page;
 pub mod refresh;
 pub mod resolve;
 mod revoke;
+mod signing_keys;
 pub mod sweep;
 pub mod token;
 
@@ -47,6 +49,8 @@ pub struct Bifrost {
     store: Store,
     vault: Vault,
     secrets: client_secret::Secrets,
+    signing_keys: signing_keys::SigningKeys,
+    accepted: credentials::Accepted,
     outbound: Outbound,
     /// By integration, the connection that it used when its mappings were last listed.
     connections_listed: Mutex<HashMap<FoldedName, FoldedName>>,
@@ -63,8 +67,18 @@ impl Bifrost {
         let store = Store::new(aws.dynamodb(), &environment);
         let vault = Vault::new(aws.kms(), environment.kms_key.clone(), store.clone());
         let secrets = client_secret::Secrets::new(aws.secrets_manager());
+        let signing_keys = signing_keys::SigningKeys::new(aws.kms(), &environment.kms_key);
         let outbound = Outbound::new(Relaxed { loopback_http: environment.local });
-        Ok(Self { environment, store, vault, secrets, outbound, connections_listed: Mutex::default() })
+        Ok(Self {
+            environment,
+            store,
+            vault,
+            secrets,
+            signing_keys,
+            accepted: credentials::Accepted::default(),
+            outbound,
+            connections_listed: Mutex::default(),
+        })
     }
 
     /// What URLs of providers may look like here.

@@ -10,7 +10,7 @@ use std::{env, io::Write};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::sweep::{Sweep, SweepReport},
+    app::sweep::{Expiring, Sweep, SweepReport},
     model::Timestamp,
 };
 
@@ -48,6 +48,18 @@ fn lines(sweep: &Sweep, function: &str, now: Timestamp) -> Vec<Value> {
             lines.push(line(&dimensions, &[("Failed", *count)], now));
         }
     }
+    if let Some(Expiring { within: [day, week, month], expired, soonest }) = &sweep.expiring {
+        let counts = [
+            ("SecretsExpiringIn1Day", *day),
+            ("SecretsExpiringIn7Days", *week),
+            ("SecretsExpiringIn30Days", *month),
+            ("SecretsExpired", *expired),
+        ];
+        let mut line = line(&[(FUNCTION, function)], &counts, now);
+        // No metric: what is in the line besides costs nothing, and says where to look.
+        line["soonest"] = json!(soonest);
+        lines.push(line);
+    }
     lines
 }
 
@@ -82,8 +94,14 @@ mod tests {
         let tally = Tally { refreshed: 5, failed: BTreeMap::from([("client", 1), ("transient", 2)]) };
         let report = SweepReport { due: 9, refreshed: 5, failed: 3, skipped: 1, remaining: 0 };
         let providers = BTreeMap::from([("halo.example".to_owned(), tally)]);
-        let lines = lines(&Sweep { report, providers, trouble: None }, "refresher", Timestamp::now());
-        assert_eq!(lines.len(), 4);
+        let expiring = Some(Expiring {
+            within: [1, 2, 3],
+            expired: 4,
+            soonest: vec!["GLOBAL/CONNECTION#halo".to_owned()],
+        });
+        let sweep = Sweep { report, providers, trouble: None, expiring };
+        let lines = lines(&sweep, "refresher", Timestamp::now());
+        assert_eq!(lines.len(), 5);
         for line in &lines {
             let definition = &line["_aws"]["CloudWatchMetrics"][0];
             for name in definition["Dimensions"][0].as_array().unwrap() {
@@ -97,6 +115,11 @@ mod tests {
             (&lines[0]["Remaining"], &lines[1]["Failed"], &lines[2]["Failed"]),
             (&json!(0), &json!(3), &json!(1))
         );
+        assert_eq!(
+            (&lines[4]["SecretsExpiringIn7Days"], &lines[4]["SecretsExpired"]),
+            (&json!(2), &json!(4))
+        );
+        assert_eq!(lines[4]["soonest"], json!(["GLOBAL/CONNECTION#halo"]));
         assert_eq!(
             (&lines[2]["provider"], &lines[2]["error_class"]),
             (&json!("halo.example"), &json!("client"))

@@ -1,6 +1,6 @@
 //! Connections: an OAuth client registration plus how to talk to that provider.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::input::NO_CONTROL_CHARACTERS;
 use super::{
     Code, ConnectionId, Name, Problem, Scope, Sealed, Secret, Timestamp,
+    client_key::{Certificate, KeyArn, KeyId, KeyKind, NewPrivateKey, PublicKey, SigningAlgorithm},
     dialect::Dialect,
     failure::Failure,
     grant::{Grant, GrantStatus},
@@ -22,9 +23,11 @@ use super::{
 /// them read. The root key lies outside it.
 pub const SECRET_REF_PREFIX: &str = "bifrost/connections/";
 
-/// Parameters that the flow itself sets; extra parameters must not replace them (RFC 6749, RFC 7636).
+/// Parameters that the flow itself sets; extra parameters must not replace them (RFC 6749, RFC 7521, RFC 7636).
 pub(super) const RESERVED_PARAMS: &[&str] = &[
     "audience",
+    "client_assertion",
+    "client_assertion_type",
     "client_id",
     "client_secret",
     "code",
@@ -38,6 +41,13 @@ pub(super) const RESERVED_PARAMS: &[&str] = &[
     "scope",
     "state",
 ];
+
+/// How many days ahead it is said that what a client proves itself with expires; the soonest first.
+pub const EXPIRY_WARNINGS: [u64; 3] = [1, 7, 30];
+
+pub fn days_long(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 3600)
+}
 
 /// How tokens are got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +69,7 @@ pub enum ClientAuth {
     Basic,
     /// In the body of the request.
     Post,
-    /// A signed assertion (RFC 7523). Not supported yet.
-    #[cfg_attr(feature = "openapi", schemars(skip))]
+    /// An assertion in the body, signed with the client's private key (RFC 7523).
     PrivateKeyJwt,
 }
 
@@ -87,7 +96,7 @@ pub enum AvailableTo {
     Mapped,
 }
 
-/// What people set on a connection, apart from its secret.
+/// What people set on a connection, apart from its secrets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConnectionSettings {
     pub description: Option<String>,
@@ -113,6 +122,18 @@ pub struct ConnectionSettings {
     pub available_to: AvailableTo,
     #[serde(default)]
     pub dialect: Dialect,
+    #[serde(default)]
+    pub client_key_arn: Option<String>,
+    /// None: the one that goes without saying for the kind of key.
+    #[serde(default)]
+    pub client_assertion_alg: Option<SigningAlgorithm>,
+    #[serde(default)]
+    pub client_key_id: Option<String>,
+    #[serde(default)]
+    pub client_certificate: Option<Certificate>,
+    /// May hold the placeholders of the token URL. None: the token URL.
+    #[serde(default)]
+    pub client_assertion_audience: Option<String>,
 }
 
 /// A connection as it is stored.
@@ -123,8 +144,16 @@ pub struct Connection {
     pub scope: Scope,
     #[serde(flatten)]
     pub settings: ConnectionSettings,
-    /// Sealed in the connection's scope.
+    /// Sealed in the connection's scope, as those below.
     pub client_secret: Option<Sealed>,
+    /// Tried when the provider refuses the other, so that it may be replaced without a break.
+    #[serde(default)]
+    pub client_secret_next: Option<Sealed>,
+    #[serde(default)]
+    pub client_private_key: Option<Sealed>,
+    /// Of the private key above, or of the one in KMS.
+    #[serde(default)]
+    pub client_public_key: Option<PublicKey>,
     /// Until then a sign-in is under way: the last link given out is still good.
     pub pending_until: Option<Timestamp>,
     /// What went wrong when someone last tried to connect it.
@@ -134,12 +163,14 @@ pub struct Connection {
     pub revision: u64,
 }
 
-/// A connection that passed the rules, its secret not sealed yet.
+/// A connection that passed the rules, its secrets not sealed yet.
 #[derive(Debug)]
 pub struct NewConnection {
     pub name: Name,
     pub settings: ConnectionSettings,
     pub client_secret: Option<Secret>,
+    pub client_secret_next: Option<Secret>,
+    pub client_private_key: Option<NewPrivateKey>,
 }
 
 /// How a connection is doing, judged by the grant that serves.
@@ -182,6 +213,32 @@ impl Connection {
         }
     }
 
+    /// What to do about what the client proves itself with, when that expires soon or has expired.
+    pub fn expiry_warning(&self, now: Timestamp) -> Option<String> {
+        let settings = &self.settings;
+        let expires_at = settings.credentials_expire_at()?;
+        let (what, mend) = if settings.client_auth == ClientAuth::PrivateKeyJwt {
+            let mend = "Register a new key or certificate at the provider, and set client_private_key or client_key_arn, and \
+                        client_certificate or client_secret_expires_at, anew.";
+            ("key", mend)
+        } else if settings.client_secret_ref.is_some() {
+            let mend = "Make a new one at the provider, put it into the referred secret (as JSON beside the old one: \
+                        client_secret_next), and set client_secret_expires_at anew.";
+            ("secret", mend)
+        } else {
+            let mend = "Make a new one at the provider, set it as client_secret_next while both are good, and later as \
+                        client_secret with its own client_secret_expires_at.";
+            ("secret", mend)
+        };
+        let when = expires_at.to_the_minute();
+        if expires_at <= now {
+            return Some(format!("The client {what} expired on {when}. {mend}"));
+        }
+        let days = EXPIRY_WARNINGS.into_iter().find(|days| expires_at <= now + days_long(*days))?;
+        let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+        Some(format!("The client {what} expires within {days}, on {when}. {mend}"))
+    }
+
     /// The last part of the redirect URI, decoded: the name of a global connection; an organization's also has its id,
     /// because another organization may have the same name. None if it shares the common one.
     pub fn callback_segment(&self) -> Option<String> {
@@ -220,22 +277,21 @@ impl NewConnection {
         let mut input = Input::new(filled_in(body));
         let name: Option<Name> = input.required("name");
         let client_secret: Option<Secret> = input.optional("client_secret");
+        let client_secret_next: Option<Secret> = input.optional("client_secret_next");
+        let client_private_key: Option<NewPrivateKey> = input.optional("client_private_key");
         let settings = ConnectionSettings::from_input(&mut input, rules);
-        if client_secret.is_some() && settings.as_ref().is_some_and(|s| s.client_secret_ref.is_some()) {
-            input.wrong("client_secret_ref", "can't be given together with client_secret");
-        }
         input.finish()?;
         let (Some(name), Some(settings)) = (name, settings) else {
             return Err(Problem::invalid("name", "is required"));
         };
-        if settings.flow == Flow::ClientCredentials
-            && client_secret.is_none()
-            && settings.client_secret_ref.is_none()
-        {
-            return Err(Problem::invalid("client_secret", "is required for the flow client_credentials"));
-        }
+        let held = Held {
+            secret: client_secret.is_some(),
+            next: client_secret_next.is_some(),
+            private_key: client_private_key.is_some(),
+        };
+        settings.check_credentials(held)?;
         settings.check_rights(admin, None)?;
-        Ok(Self { name, settings, client_secret })
+        Ok(Self { name, settings, client_secret, client_secret_next, client_private_key })
     }
 }
 
@@ -244,16 +300,47 @@ impl NewConnection {
 pub struct PatchedConnection {
     pub settings: ConnectionSettings,
     pub client_secret: SecretChange,
+    pub client_secret_next: SecretChange,
+    pub client_private_key: SecretChange<NewPrivateKey>,
 }
 
 /// What a patch says about a secret that it can't show.
 #[derive(Debug)]
-pub enum SecretChange {
+pub enum SecretChange<T = Secret> {
     /// Left out.
     Keep,
     /// `null`.
     Remove,
-    Replace(Secret),
+    Replace(T),
+}
+
+impl<T: Field> SecretChange<T> {
+    fn taken_from(patch: &mut Map<String, Value>, field: &str) -> Result<Self, Problem> {
+        Ok(match patch.remove(field) {
+            None => Self::Keep,
+            Some(Value::Null) => Self::Remove,
+            Some(value) => {
+                Self::Replace(T::from_json(value).map_err(|message| Problem::invalid(field, message))?)
+            }
+        })
+    }
+
+    /// Whether there is one after it.
+    fn leaves(&self, before: bool) -> bool {
+        match self {
+            Self::Keep => before,
+            Self::Remove => false,
+            Self::Replace(_) => true,
+        }
+    }
+}
+
+/// Which secrets a connection has of its own.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    secret: bool,
+    next: bool,
+    private_key: bool,
 }
 
 impl Connection {
@@ -264,15 +351,9 @@ impl Connection {
         rules: Rules,
         admin: bool,
     ) -> Result<PatchedConnection, Problem> {
-        let client_secret = match patch.remove("client_secret") {
-            None => SecretChange::Keep,
-            Some(Value::Null) => SecretChange::Remove,
-            Some(value) => {
-                let secret =
-                    Secret::from_json(value).map_err(|message| Problem::invalid("client_secret", message))?;
-                SecretChange::Replace(secret)
-            }
-        };
+        let client_secret = SecretChange::taken_from(&mut patch, "client_secret")?;
+        let client_secret_next = SecretChange::taken_from(&mut patch, "client_secret_next")?;
+        let client_private_key = SecretChange::<NewPrivateKey>::taken_from(&mut patch, "client_private_key")?;
         if let Some(name) = patch.remove("name")
             && name.as_str() != Some(self.name.as_str())
         {
@@ -286,20 +367,14 @@ impl Connection {
         input.finish()?;
         let settings =
             settings.ok_or_else(|| Problem::internal("nothing is wrong, yet something is missing"))?;
-        let keeps_secret = match &client_secret {
-            SecretChange::Keep => self.client_secret.is_some(),
-            SecretChange::Remove => false,
-            SecretChange::Replace(_) => true,
+        let held = Held {
+            secret: client_secret.leaves(self.client_secret.is_some()),
+            next: client_secret_next.leaves(self.client_secret_next.is_some()),
+            private_key: client_private_key.leaves(self.client_private_key.is_some()),
         };
-        if keeps_secret && settings.client_secret_ref.is_some() {
-            let message = "can't be given together with client_secret; set client_secret to null";
-            return Err(Problem::invalid("client_secret_ref", message));
-        }
-        if settings.flow == Flow::ClientCredentials && !keeps_secret && settings.client_secret_ref.is_none() {
-            return Err(Problem::invalid("client_secret", "is required for the flow client_credentials"));
-        }
+        settings.check_credentials(held)?;
         settings.check_rights(admin, Some(&self.settings))?;
-        Ok(PatchedConnection { settings, client_secret })
+        Ok(PatchedConnection { settings, client_secret, client_secret_next, client_private_key })
     }
 }
 
@@ -412,14 +487,16 @@ impl ConnectionSettings {
         let authorize_params = input.optional::<Params>("authorize_params").unwrap_or_default().0;
         let token_params = input.optional::<Params>("token_params").unwrap_or_default().0;
         let client_auth = input.optional("client_auth").unwrap_or(ClientAuth::Basic);
-        if client_auth == ClientAuth::PrivateKeyJwt {
-            input.wrong("client_auth", "private_key_jwt is not supported yet; use basic or post");
-        }
         let pkce = input.optional("pkce").unwrap_or(true);
         let token_url_defaults = input.optional::<UrlValues>("token_url_defaults").unwrap_or_default().0;
         let callback = input.optional("callback").unwrap_or_default();
         let available_to = input.optional("available_to").unwrap_or_default();
         let dialect = input.optional("dialect").unwrap_or_default();
+        let client_key_arn = input.optional::<KeyArn>("client_key_arn").and_then(|arn| arn.0);
+        let client_assertion_alg = input.optional("client_assertion_alg");
+        let client_key_id = input.optional::<KeyId>("client_key_id").and_then(|id| id.0);
+        let client_certificate = input.optional("client_certificate");
+        let client_assertion_audience = text(input, "client_assertion_audience");
         Some(Self {
             description,
             provider: provider.map(|preset| preset.name.to_owned()),
@@ -441,7 +518,77 @@ impl ConnectionSettings {
             callback,
             available_to,
             dialect,
+            client_key_arn,
+            client_assertion_alg,
+            client_key_id,
+            client_certificate,
+            client_assertion_audience,
         })
+    }
+
+    /// Whether the client has one way of proving itself, and not two that contradict each other.
+    fn check_credentials(&self, held: Held) -> Result<(), Problem> {
+        let by_ref = self.client_secret_ref.is_some();
+        let has_key = held.private_key || self.client_key_arn.is_some();
+        if held.secret && by_ref {
+            let message = "can't be given together with client_secret; set one of them to null";
+            return Err(Problem::invalid("client_secret_ref", message));
+        }
+        if held.next && by_ref {
+            let message = "can't be given together with client_secret_ref; put it into the referred secret, as JSON: \
+                           {\"client_secret\": \"...\", \"client_secret_next\": \"...\"}";
+            return Err(Problem::invalid("client_secret_next", message));
+        }
+        if held.next && !held.secret {
+            let message = "is the second of two: give client_secret too, or set client_secret_next to null";
+            return Err(Problem::invalid("client_secret_next", message));
+        }
+        if held.private_key && self.client_key_arn.is_some() {
+            let message = "can't be given together with client_private_key; set one of them to null";
+            return Err(Problem::invalid("client_key_arn", message));
+        }
+        if self.client_auth == ClientAuth::PrivateKeyJwt {
+            return if has_key {
+                Ok(())
+            } else {
+                let message =
+                    "is required for client_auth private_key_jwt, unless client_key_arn names a key in KMS";
+                Err(Problem::invalid("client_private_key", message))
+            };
+        }
+        if self.flow == Flow::ClientCredentials && !held.secret && !by_ref {
+            return Err(Problem::invalid("client_secret", "is required for the flow client_credentials"));
+        }
+        Ok(())
+    }
+
+    /// Whether the algorithm and the certificate are for this key, which is the one that signs.
+    pub fn check_key(&self, key: &PublicKey) -> Result<(), Problem> {
+        if let Some(algorithm) = self.client_assertion_alg
+            && algorithm.kind() != key.kind
+        {
+            let (algorithm, wanted, found) =
+                (algorithm.as_str(), algorithm.kind().as_str(), key.kind.as_str());
+            let fitting = if key.kind == KeyKind::Rsa { "RS256 or PS256" } else { "ES256" };
+            let message = format!(
+                "{algorithm} takes a key of the kind {wanted}, and this is one of {found}: use {fitting}"
+            );
+            return Err(Problem::invalid("client_assertion_alg", message));
+        }
+        let certified = self.client_certificate.as_ref().map(Certificate::public_key);
+        if certified.is_some_and(|certified| certified.as_ref() != Some(key)) {
+            let message =
+                "is of another key than the one that signs: give the certificate that was made with this key";
+            return Err(Problem::invalid("client_certificate", message));
+        }
+        Ok(())
+    }
+
+    /// When the provider will stop accepting what the client proves itself with, as far as is known.
+    pub fn credentials_expire_at(&self) -> Option<Timestamp> {
+        let certified =
+            self.client_certificate.as_ref().filter(|_| self.client_auth == ClientAuth::PrivateKeyJwt);
+        self.client_secret_expires_at.or_else(|| certified?.not_after())
     }
 
     /// What only admins may set; others may leave it as it is.
@@ -459,6 +606,22 @@ impl ConnectionSettings {
         if !admin && self.client_secret_ref.is_some() && !same_place {
             return Err(Problem::forbidden(
                 "Only an admin may change where a referred client secret is sent: token_url, revocation_url, token_url_defaults.",
+            ));
+        }
+        let same_arn = before.is_some_and(|before| before.client_key_arn == self.client_key_arn);
+        if !admin && self.client_key_arn.is_some() && !same_arn {
+            return Err(Problem::forbidden("Only an admin may set client_key_arn."));
+        }
+        // With a key goes where what it signs is sent, and what that says: a provider may know the key under several
+        // client ids.
+        let same_words = before.is_some_and(|before| {
+            before.client_id == self.client_id
+                && before.client_assertion_audience == self.client_assertion_audience
+        });
+        if !admin && self.client_key_arn.is_some() && !(same_place && same_words) {
+            return Err(Problem::forbidden(
+                "Only an admin may change what a KMS key signs and where it is sent: client_id, client_assertion_audience, \
+                 token_url, revocation_url, token_url_defaults.",
             ));
         }
         let same_callback = before.is_some_and(|before| before.callback == self.callback);
@@ -575,7 +738,8 @@ impl Field for ClientId {
 struct SecretRef(Option<String>);
 
 described!(SecretRef: {
-    "description": "The name of a Secrets Manager secret. Admins only; not together with client_secret.",
+    "description": "The name of a Secrets Manager secret: the client secret, or JSON with client_secret and \
+        client_secret_next. Admins only; not together with client_secret.",
     "type": "string", "pattern": "^(bifrost/connections/[A-Za-z0-9/_+=.@-]{1,400})?$",
 });
 
@@ -720,6 +884,7 @@ macro_rules! field_from_serde {
 field_from_serde! {
     Flow: "\"authorization_code\" or \"client_credentials\"";
     ClientAuth: "\"basic\", \"post\" or \"private_key_jwt\"";
+    SigningAlgorithm: "\"RS256\", \"PS256\" or \"ES256\"";
     Callback: "\"named\" or \"shared\"";
     AvailableTo: "\"all\" or \"mapped\"";
 }
@@ -729,6 +894,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::client_key::tests::{P256, P256_CERTIFICATE, RSA, RSA_CERTIFICATE};
 
     fn body(changes: Value) -> Map<String, Value> {
         let mut body = json!({
@@ -770,6 +936,9 @@ mod tests {
             scope: Scope::Global,
             settings: new.settings,
             client_secret: Some(Sealed::from_bytes(vec![1])),
+            client_secret_next: None,
+            client_private_key: None,
+            client_public_key: None,
             pending_until: None,
             connect_error: None,
             created_at: now,
@@ -925,6 +1094,147 @@ mod tests {
         for changes in [shared, by_ref] {
             assert_eq!(parse(changes.clone(), false).unwrap_err().code, Code::Forbidden);
             assert!(parse(changes, true).is_ok());
+        }
+    }
+
+    /// A connection by key: RSA, as PEM.
+    fn by_key(changes: Value) -> Value {
+        let mut body =
+            json!({"client_secret": null, "client_auth": "private_key_jwt", "client_private_key": RSA});
+        body.as_object_mut().unwrap().extend(Map::from_json(changes).unwrap());
+        body
+    }
+
+    const ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    #[test]
+    fn a_client_with_a_key_needs_no_secret_and_one_without_a_key_needs_one() {
+        for flow in ["authorization_code", "client_credentials"] {
+            assert!(parse(by_key(json!({"flow": flow})), true).is_ok());
+            assert!(
+                parse(by_key(json!({"flow": flow, "client_private_key": null, "client_key_arn": ARN})), true)
+                    .is_ok()
+            );
+            let none = parse(by_key(json!({"flow": flow, "client_private_key": null})), true).unwrap_err();
+            assert_eq!(none.errors[0].field, "client_private_key");
+        }
+        let unused = by_key(json!({"flow": "client_credentials", "client_auth": "basic"}));
+        assert_eq!(parse(unused, true).unwrap_err().errors[0].field, "client_secret");
+    }
+
+    #[test]
+    fn of_two_ways_that_exclude_each_other_one_is_named_with_what_to_do() {
+        let secret_ref = json!({"client_secret_ref": "bifrost/connections/halo"});
+        for (changes, field) in [
+            (secret_ref.clone(), "client_secret_ref"),
+            (json!({"client_secret": null, "client_secret_next": "n"}), "client_secret_next"),
+            (by_key(json!({"client_key_arn": ARN})), "client_key_arn"),
+        ] {
+            let problem = parse(changes, true).unwrap_err();
+            assert_eq!(problem.errors[0].field, field);
+            assert!(problem.errors[0].message.contains("null"), "{}", problem.detail);
+        }
+        let beside = json!({"client_secret": null, "client_secret_next": "n", "client_secret_ref": "bifrost/connections/h"});
+        let problem = parse(beside, true).unwrap_err();
+        assert_eq!(problem.errors[0].field, "client_secret_next");
+        assert!(problem.errors[0].message.contains("as JSON"), "{}", problem.detail);
+    }
+
+    #[test]
+    fn two_secrets_at_once_are_promoted_by_one_patch() {
+        let mut connection = stored(json!({"client_secret_next": "n"}));
+        connection.client_secret_next = Some(Sealed::from_bytes(vec![2]));
+        let promoted =
+            patch(&connection, json!({"client_secret": "n", "client_secret_next": null}), false).unwrap();
+        assert!(matches!(promoted.client_secret, SecretChange::Replace(_)));
+        assert!(matches!(promoted.client_secret_next, SecretChange::Remove));
+        let alone = patch(&connection, json!({"client_secret": null}), false).unwrap_err();
+        assert_eq!(alone.errors[0].field, "client_secret_next");
+    }
+
+    #[test]
+    fn an_algorithm_and_a_certificate_must_be_for_the_key() {
+        let key = |pem: &str| NewPrivateKey::from_json(json!(pem)).unwrap().public;
+        let settings = |changes| parse(by_key(changes), true).unwrap().settings;
+        let field = |settings: &ConnectionSettings, pem| match settings.check_key(&key(pem)) {
+            Ok(()) => None,
+            Err(problem) => Some(problem.errors[0].field.clone()),
+        };
+        let es256 = settings(json!({"client_assertion_alg": "ES256"}));
+        assert_eq!(field(&es256, RSA).as_deref(), Some("client_assertion_alg"));
+        assert_eq!(field(&es256, P256), None);
+        let certified =
+            settings(json!({"client_assertion_alg": "PS256", "client_certificate": RSA_CERTIFICATE}));
+        assert_eq!(field(&certified, RSA), None);
+        assert_eq!(field(&certified, P256).as_deref(), Some("client_assertion_alg"));
+        let other = settings(json!({"client_certificate": P256_CERTIFICATE}));
+        assert_eq!(field(&other, RSA).as_deref(), Some("client_certificate"));
+    }
+
+    #[test]
+    fn what_proves_the_client_expires_when_someone_says_so_or_with_its_certificate() {
+        let at =
+            |changes| parse(changes, true).unwrap().settings.credentials_expire_at().map(|at| at.to_string());
+        let given = json!({"client_secret_expires_at": "2030-01-01T00:00:00Z"});
+        assert_eq!(at(given.clone()).as_deref(), Some("2030-01-01T00:00:00.000Z"));
+        assert_eq!(at(json!({"client_certificate": RSA_CERTIFICATE})), None, "it proves nothing there");
+        let certified = by_key(json!({"client_certificate": RSA_CERTIFICATE}));
+        assert_eq!(at(certified.clone()).as_deref(), Some("2076-11-25T06:12:30.000Z"));
+        assert_eq!(at(by_key(given)).as_deref(), Some("2030-01-01T00:00:00.000Z"));
+    }
+
+    #[test]
+    fn an_expiry_is_said_thirty_seven_and_one_days_ahead_and_once_it_is_over() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let warning = |at: Timestamp, changes: Value| {
+            let mut body = json!({"client_secret_expires_at": at});
+            body.as_object_mut().unwrap().extend(Map::from_json(changes).unwrap());
+            stored(body).expiry_warning(now)
+        };
+        let ahead = |days, more| warning(now + days_long(days) + Duration::from_secs(more), json!({}));
+        assert_eq!(ahead(30, 1), None);
+        for (days, more, said) in [
+            (30, 0, "expires within 30 days, on 2026-03-02 12:00 UTC."),
+            (7, 1, "expires within 30 days"),
+            (7, 0, "expires within 7 days"),
+            (1, 1, "expires within 7 days"),
+            (1, 0, "expires within 1 day, on 2026-02-01 12:00 UTC."),
+            (0, 0, "expired on 2026-01-31 12:00 UTC."),
+        ] {
+            let message = ahead(days, more).unwrap();
+            assert!(message.starts_with("The client secret ") && message.contains(said), "{message}");
+            assert!(message.contains("client_secret_next"), "{message}");
+        }
+        let by_key = warning(now, by_key(json!({}))).unwrap();
+        assert!(
+            by_key.starts_with("The client key expired") && by_key.contains("client_private_key"),
+            "{by_key}"
+        );
+        let referred = json!({"client_secret": null, "client_secret_ref": "bifrost/connections/halo"});
+        assert!(warning(now, referred).unwrap().contains("referred secret"));
+    }
+
+    #[test]
+    fn a_user_can_not_have_a_kms_key_sign_for_others_or_send_that_elsewhere() {
+        let in_kms = by_key(json!({"client_private_key": null, "client_key_arn": ARN}));
+        assert_eq!(parse(in_kms.clone(), false).unwrap_err().code, Code::Forbidden);
+        let mut connection = stored(in_kms);
+        connection.client_secret = None;
+        assert!(patch(&connection, json!({"description": "ours", "client_key_id": "1"}), false).is_ok());
+        for change in [
+            json!({"client_key_arn": ARN.replace("1234abcd", "5678abcd")}),
+            json!({"token_url": "https://evil.example/token"}),
+            json!({"revocation_url": "https://evil.example/revoke"}),
+            json!({"token_url_defaults": {"x": "evil"}}),
+            json!({"client_id": "another"}),
+            json!({"client_assertion_audience": "https://other.example"}),
+        ] {
+            assert_eq!(
+                patch(&connection, change.clone(), false).unwrap_err().code,
+                Code::Forbidden,
+                "{change}"
+            );
+            assert!(patch(&connection, change, true).is_ok());
         }
     }
 

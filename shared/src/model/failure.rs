@@ -181,7 +181,8 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
             FailureClass::Client,
             "The provider does not accept the client's credentials",
             "Compare client_id and client_secret with the app registration at the provider; the secret may have \
-             expired. If both are right, try the other client_auth (\"basic\" or \"post\").",
+             expired. If both are right, try the other client_auth (\"basic\" or \"post\"). For private_key_jwt, compare \
+             the public key or certificate there, and client_assertion_audience.",
         ),
     ),
     // Not `Client`: Microsoft says the first of a tenant that has removed the app (AADSTS700016).
@@ -289,14 +290,6 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
             FailureClass::Setup,
             "The provider's host has no public address",
             "Use a host on the public Internet; private, local and reserved addresses are never called.",
-        ),
-    ),
-    (
-        &["client-auth-unsupported"],
-        (
-            FailureClass::Setup,
-            "This way of client authentication is not supported yet",
-            "Set client_auth to \"basic\" or \"post\".",
         ),
     ),
     (

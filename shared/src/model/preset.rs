@@ -275,7 +275,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{connection::NewConnection, url_template::Rules};
+    use crate::model::{client_key::tests::P256, connection::NewConnection, url_template::Rules};
 
     #[test]
     fn every_file_is_a_preset() {
@@ -327,15 +327,15 @@ mod tests {
     }
 
     #[test]
-    fn a_client_id_and_a_secret_are_all_that_a_connection_needs_beside_its_preset() {
+    fn a_client_id_and_a_secret_or_a_key_are_all_that_a_connection_needs_beside_its_preset() {
         for preset in all() {
             for flow in [Flow::AuthorizationCode, Flow::ClientCredentials] {
                 let mut body = json!({
                     "name": "x", "provider": preset.name, "flow": flow, "client_id": "id", "client_secret": "s",
                 });
-                // Not supported yet.
                 if preset.flow(flow).is_some_and(|flow| flow.client_auth == Some(ClientAuth::PrivateKeyJwt)) {
-                    body["client_auth"] = json!("post");
+                    body["client_secret"] = Value::Null;
+                    body["client_private_key"] = json!(P256);
                 }
                 let made =
                     NewConnection::from_input(body.as_object().unwrap().clone(), Rules::default(), true);

@@ -12,6 +12,7 @@ use super::{
     Code, FoldedName, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
     access::{Caller, Operation, Role, SecretReach},
     api_key::{self, NewApiKey, PresentedKey},
+    client_key::tests::{P256, P256_CERTIFICATE},
     config::{ConfigSchema, StoredConfig},
     connection::{Connection, NewConnection, SecretChange},
     input::Field,
@@ -65,6 +66,8 @@ fn connection() -> Value {
         "revocation_url": "https://halo.example/revoke", "scopes": ["a", "b"], "audience": "x", "authorize_params": {"p": "1"},
         "token_params": {"q": "2"}, "client_auth": "post", "pkce": true, "token_url_defaults": {"t": "main"},
         "callback": "named", "available_to": "all", "client_secret_expires_at": "2030-01-01T00:00:00Z",
+        "client_secret_next": SECRET, "client_private_key": P256, "client_assertion_alg": "ES256", "client_key_id": "k",
+        "client_certificate": P256_CERTIFICATE, "client_assertion_audience": "https://halo.example/{t}",
     })
 }
 
@@ -102,6 +105,9 @@ fn stored_connection(new: NewConnection) -> Connection {
         scope: Scope::Global,
         settings: new.settings,
         client_secret: new.client_secret.map(|_| super::Sealed::from_bytes(vec![1])),
+        client_secret_next: new.client_secret_next.map(|_| super::Sealed::from_bytes(vec![2])),
+        client_public_key: new.client_private_key.as_ref().map(|key| key.public.clone()),
+        client_private_key: new.client_private_key.map(|_| super::Sealed::from_bytes(vec![3])),
         pending_until: None,
         connect_error: None,
         created_at: now(),
@@ -239,6 +245,7 @@ proptest! {
             let same = stored.patched(Map::new(), RULES, false).unwrap();
             prop_assert_eq!(same.settings, stored.settings);
             prop_assert!(matches!(same.client_secret, SecretChange::Keep));
+            prop_assert!(matches!(same.client_private_key, SecretChange::Keep));
         }
     }
 

@@ -8,9 +8,11 @@ use std::{collections::BTreeMap, pin::Pin, sync::OnceLock};
 use http::{StatusCode, header};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use serde_json::Value;
+use url::form_urlencoded;
 
 use super::{
     answer::{accepted, unreadable},
+    credentials::Credentials,
     dialect::{facts, spoken, understood},
     outbound::{Outbound, Purpose},
     token_answer::TokenAnswer,
@@ -23,6 +25,7 @@ pub(super) struct Bridge<'a> {
     /// The secrets that the request holds.
     pub(super) sent: Vec<&'a str>,
     pub(super) now: Timestamp,
+    pub(super) credentials: Credentials<'a>,
     pub(super) dialect: &'a Dialect,
     /// What the answer said beside the tokens.
     pub(super) facts: OnceLock<BTreeMap<String, String>>,
@@ -39,10 +42,10 @@ impl<'c> AsyncHttpClient<'c> for Bridge<'_> {
 
 impl Bridge<'_> {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
-        let credentials = basic_credentials(&request);
-        let sent: Vec<&str> = self.sent.iter().copied().chain(credentials.as_deref()).collect();
+        let basic = basic_credentials(&request);
+        let sent: Vec<&str> = self.sent.iter().copied().chain(basic.as_deref()).collect();
 
-        let request = spoken(request, self.dialect);
+        let request = spoken(asserted(request, self.credentials), self.dialect);
         let answer = self.outbound.send(request, Purpose::TokenExchange).await?;
         let body = accepted(&answer, &sent, self.now, self.dialect)?.ok_or_else(|| unreadable(&answer))?;
         // One request, one answer: nobody has set it before.
@@ -55,6 +58,18 @@ impl Bridge<'_> {
         *accepted.status_mut() = StatusCode::OK;
         Ok(accepted)
     }
+}
+
+/// The request with the client's assertion in its body, which is still a form.
+fn asserted(request: HttpRequest, credentials: Credentials<'_>) -> HttpRequest {
+    let assertion = credentials.assertion();
+    if assertion.is_empty() {
+        return request;
+    }
+    let form = form_urlencoded::parse(request.body());
+    let form =
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(form).extend_pairs(assertion).finish();
+    request.map(|_| form.into_bytes())
 }
 
 /// What follows `Basic `: the client's secret in yet another spelling.

@@ -11,18 +11,17 @@ use url::Url;
 
 use super::{
     bridge::Bridge,
+    credentials::Credentials,
     outbound::Outbound,
     token_answer::{TokenAnswer, TokenSet},
 };
-use crate::model::{Secret, Timestamp, connection::ClientAuth, dialect::Dialect, failure::Failure};
+use crate::model::{Secret, Timestamp, dialect::Dialect, failure::Failure};
 
 /// A client's registration at a provider: what every exchange needs to know, with all placeholders filled in.
 #[derive(Clone, Debug)]
 pub struct Registration<'a> {
     pub client_id: &'a str,
-    /// None: a public client (RFC 6749 2.1).
-    pub client_secret: Option<&'a Secret>,
-    pub client_auth: ClientAuth,
+    pub credentials: Credentials<'a>,
     pub token_url: Url,
     /// Sent with every exchange. Names that the flow sets itself are refused where connections are written.
     pub token_params: &'a BTreeMap<String, String>,
@@ -42,7 +41,7 @@ pub async fn exchange_code(
     redirect_uri: &str,
     now: Timestamp,
 ) -> Result<TokenSet, Failure> {
-    let client = client(registration)?;
+    let client = client(registration);
     let bridge = bridge(outbound, registration, [Some(code), verifier], now);
     let redirect_uri = RedirectUrl::new(redirect_uri.to_owned()).map_err(|_| {
         Failure::new("redirect-uri-invalid", "The redirect URI of the connection is not a URL.")
@@ -67,7 +66,7 @@ pub async fn refresh(
     refresh_token: &Secret,
     now: Timestamp,
 ) -> Result<TokenSet, Failure> {
-    let client = client(registration)?;
+    let client = client(registration);
     let bridge = bridge(outbound, registration, [Some(refresh_token), None], now);
     let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
     let mut request = client.exchange_refresh_token(&refresh_token);
@@ -89,7 +88,7 @@ pub async fn client_credentials(
     registration: &Registration<'_>,
     now: Timestamp,
 ) -> Result<TokenSet, Failure> {
-    let client = client(registration)?;
+    let client = client(registration);
     let bridge = bridge(outbound, registration, [None, None], now);
     let mut request = client.exchange_client_credentials().add_scopes(scopes(registration));
     // Not an OAuth parameter, but what Auth0 and its likes choose the API by.
@@ -116,24 +115,17 @@ type Client = oauth2::Client<
     EndpointSet,
 >;
 
-fn client(registration: &Registration<'_>) -> Result<Client, Failure> {
+fn client(registration: &Registration<'_>) -> Client {
     let client = oauth2::Client::new(ClientId::new(registration.client_id.to_owned()))
         .set_token_uri(TokenUrl::from_url(registration.token_url.clone()))
-        .set_auth_type(auth_type(registration.client_auth)?);
-    Ok(match registration.client_secret {
+        .set_auth_type(match registration.credentials {
+            Credentials::Basic(_) => AuthType::BasicAuth,
+            // Of an assertion, `oauth2` knows nothing: the bridge adds it to the body.
+            Credentials::None | Credentials::Post(_) | Credentials::Assertion(_) => AuthType::RequestBody,
+        });
+    match registration.credentials.client_secret() {
         Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
         None => client,
-    })
-}
-
-fn auth_type(client_auth: ClientAuth) -> Result<AuthType, Failure> {
-    match client_auth {
-        ClientAuth::Basic => Ok(AuthType::BasicAuth),
-        ClientAuth::Post => Ok(AuthType::RequestBody),
-        ClientAuth::PrivateKeyJwt => Err(Failure::new(
-            "client-auth-unsupported",
-            "private_key_jwt can't be used yet. Nothing was sent.",
-        )),
     }
 }
 
@@ -143,8 +135,9 @@ fn bridge<'a>(
     sent: [Option<&'a Secret>; 2],
     now: Timestamp,
 ) -> Bridge<'a> {
-    let sent = sent.into_iter().flatten().chain(registration.client_secret).map(Secret::expose).collect();
-    Bridge { outbound, sent, now, dialect: registration.dialect, facts: OnceLock::new() }
+    let Registration { credentials, dialect, .. } = *registration;
+    let sent = sent.into_iter().flatten().chain(credentials.secret()).map(Secret::expose).collect();
+    Bridge { outbound, sent, now, credentials, dialect, facts: OnceLock::new() }
 }
 
 /// As one, for `oauth2` would put spaces between them.

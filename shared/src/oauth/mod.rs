@@ -7,8 +7,10 @@
 
 mod address;
 mod answer;
+mod assertion;
 mod authorize;
 mod bridge;
+mod credentials;
 mod dialect;
 mod exchange;
 mod outbound;
@@ -19,7 +21,9 @@ mod strangers;
 mod tests;
 mod token_answer;
 
+pub use assertion::{Assertion, UnsignedAssertion};
 pub use authorize::{AuthorizeRequest, PkceChallenge, authorize_url, new_pkce, random_secret};
+pub use credentials::Credentials;
 pub use dialect::callback_facts;
 pub use exchange::{Registration, client_credentials, exchange_code, refresh};
 pub use outbound::{Outbound, Relaxed};

@@ -19,7 +19,7 @@ use super::{
 use crate::model::{
     Secret, Timestamp,
     connection::ClientAuth,
-    dialect::Dialect,
+    dialect::{Dialect, TokenBody},
     failure::{Failure, FailureClass},
 };
 
@@ -123,11 +123,19 @@ fn now() -> Timestamp {
     "2026-01-31T12:00:00Z".parse().unwrap()
 }
 
+fn credentials(client_auth: ClientAuth, secret: &Secret) -> Credentials<'_> {
+    match client_auth {
+        ClientAuth::Basic => Credentials::Basic(secret),
+        ClientAuth::Post => Credentials::Post(secret),
+        ClientAuth::PrivateKeyJwt => Credentials::Assertion(secret),
+    }
+}
+
 async fn refresh_at(token_url: &Url, client_auth: ClientAuth) -> Result<TokenSet, Failure> {
+    let secret = Secret::from(CLIENT_SECRET.to_owned());
     let registration = Registration {
         client_id: CLIENT_ID,
-        client_secret: Some(&Secret::from(CLIENT_SECRET.to_owned())),
-        client_auth,
+        credentials: credentials(client_auth, &secret),
         token_url: token_url.clone(),
         token_params: &BTreeMap::from([("resource".to_owned(), "https://api.example/".to_owned())]),
         scopes: &["read".to_owned(), "write".to_owned()],
@@ -193,8 +201,7 @@ async fn a_code_goes_with_its_verifier_and_redirect_uri() {
     let provider = Provider::saying("201 Created", r#"{"access_token": "a"}"#);
     let registration = Registration {
         client_id: "public",
-        client_secret: None,
-        client_auth: ClientAuth::Basic,
+        credentials: Credentials::None,
         token_url: provider.url.clone(),
         token_params: &BTreeMap::new(),
         scopes: &[],
@@ -223,8 +230,7 @@ async fn client_credentials_ask_for_scopes_and_audience() {
     let provider = Provider::saying("200 OK", r#"{"access_token": "a"}"#);
     let registration = Registration {
         client_id: CLIENT_ID,
-        client_secret: Some(&Secret::from(CLIENT_SECRET.to_owned())),
-        client_auth: ClientAuth::Basic,
+        credentials: Credentials::Basic(&Secret::from(CLIENT_SECRET.to_owned())),
         token_url: provider.url.clone(),
         token_params: &BTreeMap::new(),
         scopes: &["read".to_owned(), "write".to_owned()],
@@ -467,8 +473,7 @@ async fn addresses_that_are_not_public_are_refused_by_number_and_by_name() {
     ] {
         let registration = Registration {
             client_id: "c",
-            client_secret: None,
-            client_auth: ClientAuth::Post,
+            credentials: Credentials::None,
             token_url: url.parse().unwrap(),
             token_params: &BTreeMap::new(),
             scopes: &[],
@@ -506,20 +511,58 @@ async fn what_a_provider_repeats_of_our_secrets_is_removed() {
     }
 }
 
+/// With [`CLIENT_SECRET`] as the assertion, which is no less in need of escaping.
 #[tokio::test]
-async fn private_key_jwt_is_refused_before_anything_is_sent() {
-    let provider = Provider::saying("200 OK", "{}");
-    let failure = refresh_at(&provider.url, ClientAuth::PrivateKeyJwt).await.unwrap_err();
-    assert_eq!(failure.code, "client-auth-unsupported");
-    assert!(provider.received.try_recv().is_err());
+async fn an_assertion_goes_in_the_body_of_every_request_and_in_no_header() {
+    let assertion = [
+        ("client_assertion", CLIENT_SECRET),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_id", CLIENT_ID),
+    ];
+    let expected = |others: &[(&'static str, &'static str)]| {
+        let pairs = assertion.iter().chain(others);
+        pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    let provider = Provider::saying("200 OK", r#"{"access_token": "r3ceived"}"#);
+    refresh_at(&provider.url, ClientAuth::PrivateKeyJwt).await.unwrap();
+    let request = provider.only_request();
+    assert_eq!(request.header("authorization"), None);
+    let others = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", REFRESH_TOKEN),
+        ("resource", "https://api.example/"),
+    ];
+    assert_eq!(request.form, expected(&others));
+
+    let provider = Provider::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    revoke_at(&provider, ClientAuth::PrivateKeyJwt).await.unwrap();
+    let request = provider.only_request();
+    assert_eq!(request.header("authorization"), None);
+    assert_eq!(request.form, expected(&[("token", REFRESH_TOKEN)]));
+
+    let provider = Provider::saying("200 OK", r#"{"access_token": "r3ceived"}"#);
+    let registration = Registration {
+        client_id: CLIENT_ID,
+        credentials: Credentials::Assertion(&Secret::from(CLIENT_SECRET.to_owned())),
+        token_url: provider.url.clone(),
+        token_params: &BTreeMap::new(),
+        scopes: &[],
+        audience: None,
+        dialect: &Dialect { token_body: Some(TokenBody::Json), ..Dialect::default() },
+    };
+    client_credentials(&outbound(), &registration, now()).await.unwrap();
+    let body = provider.received.try_recv().unwrap();
+    let body: BTreeMap<String, String> =
+        serde_json::from_str(body.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(body, expected(&[("grant_type", "client_credentials")]));
 }
 
 async fn revoke_at(provider: &Provider, client_auth: ClientAuth) -> Result<(), Failure> {
+    let secret = Secret::from(CLIENT_SECRET.to_owned());
     let revocation = Revocation {
         revocation_url: provider.url.clone(),
         client_id: CLIENT_ID,
-        client_secret: Some(&Secret::from(CLIENT_SECRET.to_owned())),
-        client_auth,
+        credentials: credentials(client_auth, &secret),
     };
     let token = Secret::from(REFRESH_TOKEN.to_owned());
     revoke(&outbound(), &revocation, &token).await
@@ -554,8 +597,7 @@ fn exchanges_can_be_spawned() {
     let outbound = outbound();
     let registration = Registration {
         client_id: "c",
-        client_secret: None,
-        client_auth: ClientAuth::Basic,
+        credentials: Credentials::None,
         token_url: "https://example.com".parse().unwrap(),
         token_params: &BTreeMap::new(),
         scopes: &[],

@@ -17,6 +17,10 @@ pub struct ItemKey {
 /// The number of shards of the `due` index, for ever: a grant's shard follows from its id.
 pub const SHARDS: u16 = 256;
 
+/// The partition of the `due` index that has connections in it instead of grants, by when what their clients prove
+/// themselves with expires.
+pub(super) const EXPIRIES: &str = "EXPIRIES";
+
 /// The one row of items that have a partition of their own.
 const META: &str = "META";
 const ORGANIZATIONS: &str = "ORGANIZATIONS";

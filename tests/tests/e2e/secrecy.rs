@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use bifrost_local::provider::Fault;
+use bifrost_local::provider::{Client, ClientKey, Fault};
 use bifrost_tests::{
     Api, Browser, Folder, Role, SLIPPED_TOKEN, TestApp, TestProvider, allow, confirm, pause, with,
 };
@@ -96,10 +96,41 @@ async fn no_secret_lies_readable_in_data_or_logs() {
     app.token(&minted).await.expect(200);
     provider.control().fail_next_token(Fault::answer(400, leak));
     app.root().post(&minted.path("/refresh"), json!({})).await;
+    let keyed = TestProvider::with(|options| {
+        let id = options.clients[0].id.clone();
+        let key = ClientKey::from_pem(include_str!("../../fixtures/p256.pub.pem"));
+        options.clients = vec![Client::with_key(id, key)];
+    });
+    let keyed = keyed.await;
+    let (private_key, next) = (include_str!("../../fixtures/p256.key.pem"), "bfp_cs_next-81c2e6a0");
+    let body = json!({
+        "name": app.unique("Okta"), "token_url": keyed.url("/token"), "client_auth": "private_key_jwt",
+        "client_private_key": private_key, "client_secret": "bfp_cs_unused-4b7f", "client_secret_next": next,
+    });
+    let signing = app.create_connection("global", with(keyed.client_credentials(), body)).await;
+    app.token(&signing).await.expect(200);
+    // As a provider that is no good would have it: all of the request in its error.
+    let assertion = |number: usize| {
+        keyed.control().token_requests()[number].param("client_assertion").unwrap().to_owned()
+    };
+    let echoed = json!({"error": assertion(0), "error_description": assertion(0)}).to_string();
+    keyed.control().fail_next_token(Fault::answer(401, echoed));
+    app.root().post(&signing.path("/refresh"), json!({})).await;
+    secrets.extend([0, 1].map(|number| (format!("assertion {number}"), assertion(number))));
+    let signature = assertion(1).rsplit('.').next().unwrap().to_owned();
+    secrets.extend([("signature".to_owned(), signature), ("next secret".to_owned(), next.to_owned())]);
+    secrets.extend([("private key".to_owned(), private_key.lines().nth(2).unwrap().to_owned())]);
+    // The other one is still good, and its reason for being is to end.
+    let rotating = json!({"client_secret_next": next, "client_secret_expires_at": "2030-01-01T00:00:00Z"});
+    app.root().patch(&connection.path(""), rotating).await.expect(200);
+    provider.control().set_client_secret(&provider.client_id, next);
+    app.root().post(&connection.path("/refresh"), json!({})).await;
+    app.sweep().await;
     let malformed = r#"{"client_secret": "sk-in-a-broken-body"#.to_owned();
     app.root().send(reqwest::Method::POST, "/connections", Some(malformed)).await;
     secrets.extend([("broken body".to_owned(), "sk-in-a-broken-body".to_owned())]);
-    for (number, handed_out) in provider.control().secrets_handed_out().into_iter().enumerate() {
+    let handed_out = [provider.control().secrets_handed_out(), keyed.control().secrets_handed_out()].concat();
+    for (number, handed_out) in handed_out.into_iter().enumerate() {
         secrets.insert(format!("handed out {number}"), handed_out);
     }
     let verifiers = provider
@@ -108,7 +139,7 @@ async fn no_secret_lies_readable_in_data_or_logs() {
         .into_iter()
         .filter_map(|r| r.param("code_verifier").map(str::to_owned));
     secrets.extend(verifiers.map(|verifier| ("verifier".to_owned(), verifier)));
-    assert!(secrets.len() >= 15, "{:?}", secrets.keys());
+    assert!(secrets.len() >= 21, "{:?}", secrets.keys());
 
     let logs = app.stack().logs();
     let root = secret_part(&app.root());

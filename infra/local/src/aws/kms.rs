@@ -1,5 +1,5 @@
 //! KMS, as much of it as envelope encryption needs: data keys made and unwrapped under the template's keys, bound to
-//! their encryption context as in AWS.
+//! their encryption context as in AWS. Keys for signing are in `client_keys`.
 //!
 //! Key material lies in the data folder, so that ciphertexts open after a restart; losing it loses everything sealed.
 
@@ -11,6 +11,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde_json::{Value, json};
 
 use super::Refusal;
+use super::client_keys::ClientKeys;
 use crate::data::{Folder, FolderError, random};
 use crate::template::{Key, Template};
 
@@ -24,6 +25,7 @@ type Context = BTreeMap<String, String>;
 pub(crate) struct Kms {
     keys: Vec<(Key, LessSafeKey)>,
     aliases: BTreeMap<String, String>,
+    client_keys: ClientKeys,
 }
 
 impl Kms {
@@ -42,11 +44,21 @@ impl Kms {
         if materials.len() > before {
             folder.write(FILE, &materials)?;
         }
-        Ok(Self { keys, aliases: template.aliases.clone() })
+        Ok(Self { keys, aliases: template.aliases.clone(), client_keys: ClientKeys::open(folder)? })
     }
 
     pub(crate) fn perform(&self, operation: &str, request: &Value) -> Result<Value, Refusal> {
+        if let Some(answer) = self.client_keys.perform(operation, request) {
+            return answer;
+        }
         match operation {
+            // Of a key that is none for signing, or none at all.
+            "Sign" | "GetPublicKey" => Err(match self.key(request) {
+                Ok(_) => {
+                    Refusal::new("InvalidKeyUsageException", "the template's keys seal, and sign nothing")
+                }
+                Err(unknown) => unknown,
+            }),
             "GenerateDataKey" => self.generate_data_key(request, true),
             "GenerateDataKeyWithoutPlaintext" => self.generate_data_key(request, false),
             "Encrypt" => {

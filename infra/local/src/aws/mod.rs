@@ -3,6 +3,7 @@
 //! All three speak the same protocol (JSON over POST, the operation in `X-Amz-Target`), so one server takes every
 //! call, counts it, asks the fault hook about it, and passes it on. Signatures are not checked.
 
+mod client_keys;
 pub(crate) mod dynamodb;
 mod fault;
 pub(crate) mod kms;

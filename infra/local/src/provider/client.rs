@@ -7,15 +7,47 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::options::{Client, ClientAuth};
+use super::assertion::{self, Accepted, Place};
+use super::options::{Client, ClientAuth, Options};
 use super::params::Params;
 
 /// Finds the client that a request authenticates as, and by which method it did.
-pub(super) fn authenticate<'c>(
-    clients: &'c [Client],
+pub(super) fn authenticate<'o>(
+    options: &'o Options,
+    accepted: &mut Accepted,
+    place: Place<'_>,
     headers: &HeaderMap,
     params: &Params,
-) -> Result<(&'c Client, ClientAuth), Refusal> {
+) -> Result<(&'o Client, ClientAuth), Refusal> {
+    let in_body = params.optional("client_secret");
+    let (client, method) = match params.optional("client_assertion") {
+        Some(_) if in_body.is_some() || headers.contains_key(header::AUTHORIZATION) => {
+            return Err(Refusal::invalid_request(
+                "the client authenticated twice, by assertion and by secret",
+            ));
+        }
+        Some(assertion) => {
+            let kind = params.optional("client_assertion_type");
+            (assertion::verify(options, accepted, place, kind, assertion)?, ClientAuth::PrivateKeyJwt)
+        }
+        None => by_secret(options, headers, params)?,
+    };
+    if params.optional("client_id").is_some_and(|named| named != client.id) {
+        return Err(Refusal::invalid_request(
+            "client_id names another client than the one that authenticated",
+        ));
+    }
+    if !client.auth.contains(&method) {
+        return Err(Refusal::invalid_client(format!("this client may not authenticate by {method:?}")));
+    }
+    Ok((client, method))
+}
+
+fn by_secret<'o>(
+    options: &'o Options,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<(&'o Client, ClientAuth), Refusal> {
     let in_body = params.optional("client_secret");
     let (id, secret, method) = match basic_credentials(headers)? {
         Some(_) if in_body.is_some() => {
@@ -29,17 +61,10 @@ pub(super) fn authenticate<'c>(
             (id.to_owned(), secret.to_owned(), ClientAuth::Post)
         }
     };
-    if params.optional("client_id").is_some_and(|named| named != id) {
-        return Err(Refusal::invalid_request("client_id names another client than the header"));
-    }
-    let client = clients
-        .iter()
-        .find(|client| client.id == id && client.secret == secret)
-        .ok_or_else(|| Refusal::invalid_client("unknown client or wrong secret"))?;
-    if !client.auth.contains(&method) {
-        return Err(Refusal::invalid_client(format!("this client may not authenticate by {method:?}")));
-    }
-    Ok((client, method))
+    let client = options.clients.iter().find(|client| client.id == id && client.has_secret(&secret));
+    // One without a secret has none to show.
+    let client = client.filter(|_| !secret.is_empty());
+    Ok((client.ok_or_else(|| Refusal::invalid_client("unknown client or wrong secret"))?, method))
 }
 
 /// Id and secret are form-encoded before they are joined with a colon (RFC 6749, section 2.3.1): without that, a

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::options::{ClientAuth, RedirectUris, RefreshTokens};
+use super::options::{Client, ClientAuth, ClientKey, RedirectUris, RefreshTokens};
 use super::server::Shared;
 use crate::checkpoint::Checkpoint;
 
@@ -182,12 +182,27 @@ impl Control {
         }
     }
 
-    /// Exchanges a client's secret for another, as when the old one expires.
+    /// Exchanges a client's secrets for another, as when the old one expires.
     pub fn set_client_secret(&self, client_id: &str, secret: &str) {
-        let mut inner = self.shared.lock();
-        for client in inner.options.clients.iter_mut().filter(|client| client.id == client_id) {
+        self.change_client(client_id, |client| {
             secret.clone_into(&mut client.secret);
-        }
+            client.second_secret = None;
+        });
+    }
+
+    /// From now on this is as good as the one that the client has.
+    pub fn add_client_secret(&self, client_id: &str, secret: &str) {
+        self.change_client(client_id, |client| client.second_secret = Some(secret.to_owned()));
+    }
+
+    /// Exchanges a client's keys for another.
+    pub fn set_client_key(&self, client_id: &str, key: ClientKey) {
+        self.change_client(client_id, |client| client.keys = vec![key]);
+    }
+
+    fn change_client(&self, client_id: &str, change: impl FnOnce(&mut Client)) {
+        let mut inner = self.shared.lock();
+        inner.options.clients.iter_mut().find(|client| client.id == client_id).map(change);
     }
 
     /// Whether the grant that this access or refresh token came from is revoked; `None` for a token never issued.

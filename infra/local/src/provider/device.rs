@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::assertion::Place;
 use super::authorize::error_page;
 use super::client::{Refusal, authenticate};
 use super::ledger::{Family, s256};
@@ -98,9 +99,12 @@ pub(super) async fn authorize(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let mut inner = shared.lock();
+    let mut guard = shared.lock();
+    let inner = &mut *guard;
     let params = form(&headers, &body)?;
-    let client_id = authenticate(&inner.options.clients, &headers, &params)?.0.id.clone();
+    let place = Place { issuer: &shared.issuer, path: "/device_authorization" };
+    let (client, _) = authenticate(&inner.options, &mut inner.accepted, place, &headers, &params)?;
+    let client_id = client.id.clone();
     let (device_code, user_code) = inner.devices.begin(&client_id, params.scopes());
     let address = format!("{}/device", shared.issuer);
     let answer = json!({

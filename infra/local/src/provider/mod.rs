@@ -8,6 +8,7 @@
 //!
 //! It keeps users in no list: whoever types a name is that user. Nothing here is meant for more than one machine.
 
+mod assertion;
 mod authorize;
 mod client;
 mod consent;
@@ -25,8 +26,9 @@ mod token;
 #[cfg(test)]
 mod tests;
 
+pub use assertion::Audience;
 pub use control::{Control, Fault, TokenRequest};
 pub use options::{
-    Client, ClientAuth, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, Options, RedirectUris, RefreshTokens,
+    Client, ClientAuth, ClientKey, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, Options, RedirectUris, RefreshTokens,
 };
 pub use server::{Running, serve};

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::assertion::Audience;
+
 /// The one client of the demo, as its start page and the documentation print it.
 pub const DEMO_CLIENT_ID: &str = "bifrost-demo";
 /// Public by design: it opens nothing but the demo.
@@ -26,6 +28,8 @@ pub struct Options {
     pub redeems_at_any_tenant: bool,
     /// A client gets tokens in its own name only at tenants whose administrator has let it in.
     pub admin_consent_required: bool,
+    /// Whom client assertions must be for.
+    pub assertion_audience: Audience,
     /// Adds `iss` to what goes back to the client, so that it can tell providers apart (RFC 9207).
     pub announces_issuer: bool,
     /// Remembers sign-ins across restarts. Only hashes of tokens are written, as a real provider would.
@@ -50,9 +54,21 @@ pub enum RefreshTokens {
 pub struct Client {
     pub id: String,
     pub secret: String,
+    /// As good as the first, while one is replaced by the other.
+    pub second_secret: Option<String>,
+    /// Those that its assertions may be signed with.
+    pub keys: Vec<ClientKey>,
     pub redirect_uris: RedirectUris,
     /// The ways in which this client may say who it is.
     pub auth: Vec<ClientAuth>,
+}
+
+/// A public key that a client has registered.
+#[derive(Clone, Debug)]
+pub struct ClientKey {
+    pub(super) spki: Vec<u8>,
+    pub(super) id: Option<String>,
+    pub(super) thumbprint: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +83,7 @@ pub enum RedirectUris {
 pub enum ClientAuth {
     Basic,
     Post,
+    PrivateKeyJwt,
 }
 
 impl Options {
@@ -83,6 +100,7 @@ impl Options {
             pkce_required: true,
             redeems_at_any_tenant: false,
             admin_consent_required: false,
+            assertion_audience: Audience::TokenEndpoint,
             announces_issuer: false,
             state_file: None,
         }
@@ -105,9 +123,20 @@ impl Client {
         Self {
             id: id.into(),
             secret: secret.into(),
+            second_secret: None,
+            keys: Vec::new(),
             redirect_uris: RedirectUris::Exactly(Vec::new()),
             auth: vec![ClientAuth::Basic, ClientAuth::Post],
         }
+    }
+
+    /// A client that has this key and no secret.
+    pub fn with_key(id: impl Into<String>, key: ClientKey) -> Self {
+        Self { keys: vec![key], auth: vec![ClientAuth::PrivateKeyJwt], ..Self::new(id, "") }
+    }
+
+    pub(super) fn has_secret(&self, secret: &str) -> bool {
+        self.secret == secret || self.second_secret.as_deref() == Some(secret)
     }
 }
 
@@ -116,6 +145,8 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("id", &self.id)
             .field("secret", &"[redacted]")
+            .field("second_secret", &self.second_secret.as_ref().map(|_| "[redacted]"))
+            .field("keys", &self.keys)
             .field("redirect_uris", &self.redirect_uris)
             .field("auth", &self.auth)
             .finish()

@@ -16,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::assertion::Accepted;
 use super::control::{Control, Stage};
 use super::device::Devices;
 use super::ledger::Ledger;
@@ -31,7 +32,13 @@ pub async fn serve(options: Options) -> io::Result<Running> {
     let ledger = options.state_file.as_deref().map(persist::load).transpose()?.unwrap_or_default();
     let shared = Arc::new(Shared {
         issuer: format!("http://{}", listener.local_addr()?),
-        inner: Mutex::new(Inner { options, ledger, devices: Devices::default(), stage: Stage::default() }),
+        inner: Mutex::new(Inner {
+            options,
+            ledger,
+            devices: Devices::default(),
+            accepted: Accepted::default(),
+            stage: Stage::default(),
+        }),
     });
     let task = tokio::spawn(accept(listener, routes(Arc::clone(&shared))));
     Ok(Running { shared, task })
@@ -77,6 +84,7 @@ pub(super) struct Inner {
     pub(super) options: Options,
     pub(super) ledger: Ledger,
     pub(super) devices: Devices,
+    pub(super) accepted: Accepted,
     pub(super) stage: Stage,
 }
 

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 use serde_json::{Map, Value, json};
 
+use super::assertion::Place;
 use super::client::{Refusal, authenticate};
 use super::control::{Fault, TokenRequest};
 use super::device;
@@ -39,7 +40,9 @@ pub(super) async fn token(
     if let Some(checkpoint) = &checkpoint {
         checkpoint.pass(Moment::Arrived).await;
     }
-    let (response, delay) = serve_token(&mut shared.lock(), tenant, &headers, &body);
+    let path = tenant.as_ref().map_or_else(|| "/token".to_owned(), |tenant| format!("/{tenant}/token"));
+    let place = Place { issuer: &shared.issuer, path: &path };
+    let (response, delay) = serve_token(&mut shared.lock(), place, tenant, &headers, &body);
     if let Some(checkpoint) = &checkpoint {
         checkpoint.pass(Moment::Done).await;
     }
@@ -49,6 +52,7 @@ pub(super) async fn token(
 
 fn serve_token(
     inner: &mut Inner,
+    place: Place<'_>,
     tenant: Option<String>,
     headers: &HeaderMap,
     body: &[u8],
@@ -67,8 +71,8 @@ fn serve_token(
             HangUp.into_response()
         }
         fault => {
-            let outcome =
-                params.and_then(|params| exchange(inner, tenant.as_deref(), headers, &params, &mut seen));
+            let outcome = params
+                .and_then(|params| exchange(inner, place, tenant.as_deref(), headers, &params, &mut seen));
             seen.refused =
                 outcome.as_ref().err().map(|refusal| format!("{}: {}", refusal.error, refusal.description));
             inner.save();
@@ -89,12 +93,13 @@ fn serve_token(
 /// Does what the grant type says, and makes the members of the answer.
 fn exchange(
     inner: &mut Inner,
+    place: Place<'_>,
     tenant: Option<&str>,
     headers: &HeaderMap,
     params: &Params,
     seen: &mut TokenRequest,
 ) -> Result<Map<String, Value>, Refusal> {
-    let (client, method) = authenticate(&inner.options.clients, headers, params)?;
+    let (client, method) = authenticate(&inner.options, &mut inner.accepted, place, headers, params)?;
     seen.auth = Some(method);
     let asker = Asker { client_id: &client.id, tenant };
     let terms = Terms {
@@ -224,14 +229,20 @@ fn canned(status: u16, headers: &[(String, String)], body: String) -> Response {
 }
 
 pub(super) async fn revoke(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    serve_revoke(&mut shared.lock(), &headers, &body)
+    let place = Place { issuer: &shared.issuer, path: "/revoke" };
+    serve_revoke(&mut shared.lock(), place, &headers, &body)
         .map_or_else(IntoResponse::into_response, IntoResponse::into_response)
 }
 
 /// Answers 200 for unknown tokens too: what the client wanted is the case (RFC 7009, section 2.2).
-fn serve_revoke(inner: &mut Inner, headers: &HeaderMap, body: &[u8]) -> Result<StatusCode, Refusal> {
+fn serve_revoke(
+    inner: &mut Inner,
+    place: Place<'_>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<StatusCode, Refusal> {
     let params = form(headers, body)?;
-    let (client, _) = authenticate(&inner.options.clients, headers, &params)?;
+    let (client, _) = authenticate(&inner.options, &mut inner.accepted, place, headers, &params)?;
     inner.ledger.revoke(params.required("token")?, &client.id);
     inner.stage.revocations += 1;
     inner.save();

@@ -6,13 +6,14 @@ use super::{VERIFIER, authorization_url, cookie_name, failure_problem, hash, lin
 use crate::{
     app::{
         Bifrost, Deadline,
+        credentials::audience,
         lookup::fill,
         refresh::{EXCHANGE_BUDGET, Known, registration, sealed_tokens},
     },
     model::{
         Code, GrantId, Incarnation, Name, OrganizationId, Problem, Secret, Timestamp,
         connection::{Connection, Flow, LastError},
-        failure::Failure,
+        failure::{Failure, FailureClass},
         grant::{Grant, GrantStatus},
     },
     oauth::{self, TokenSet},
@@ -137,27 +138,37 @@ impl Bifrost {
             Some(sealed) => Some(self.vault.open(scope, &item, VERIFIER, sealed).await?),
             None => None,
         };
-        let client_secret = self.client_secret(connection).await?;
+        let credentials = self.credentials(connection).await?;
         let data_key = self.vault.current(scope).await?;
         let token_url = fill(&connection.settings, &connection.settings.token_url, &ticket.url_values)?;
+        let audience = audience(connection, &token_url, &ticket.url_values);
+        let mut proof = self.proof(connection, &credentials, vec![audience]).await?;
         if deadline.remaining() < EXCHANGE_BUDGET {
             return Err(Problem::unavailable("too little time left to exchange the code"));
         }
-        let registration = registration(connection, client_secret.as_ref(), token_url);
-        let (verifier, redirect_uri) = (verifier.as_ref(), ticket.redirect_uri.as_str());
-        let exchanged = oauth::exchange_code(
-            &self.outbound,
-            &registration,
-            code,
-            verifier,
-            redirect_uri,
-            Timestamp::now(),
-        )
-        .await;
-        let tokens = match exchanged {
-            Ok(tokens) => tokens,
-            Err(failure) => return Err(self.note_connect_failure(ticket, connection, failure).await),
+        let tokens = loop {
+            let registration = registration(connection, proof.credentials(), token_url.clone());
+            let (verifier, redirect_uri) = (verifier.as_ref(), ticket.redirect_uri.as_str());
+            let exchanged = oauth::exchange_code(
+                &self.outbound,
+                &registration,
+                code,
+                verifier,
+                redirect_uri,
+                Timestamp::now(),
+            )
+            .await;
+            match exchanged {
+                Ok(tokens) => break tokens,
+                // Turned away before the code was looked at.
+                Err(failure)
+                    if failure.class == FailureClass::Client
+                        && deadline.remaining() >= EXCHANGE_BUDGET
+                        && self.prove_otherwise(connection, &mut proof).await => {}
+                Err(failure) => return Err(self.note_connect_failure(ticket, connection, failure).await),
+            }
         };
+        self.note_accepted(connection, &proof);
         let key = ItemKey::grant(scope, connection.scope, &connection.name.folded());
         let dialect = &connection.settings.dialect;
         let known = Known {
@@ -174,7 +185,7 @@ impl Bifrost {
             let stands = self.store.grant(&key).await?.is_some_and(|grant| grant.incarnation == incarnation);
             if !stands {
                 let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-                self.revoke(connection, client_secret.as_ref(), &ticket.url_values, token).await;
+                self.revoke(connection, &credentials, &ticket.url_values, token).await;
                 return Err(problem);
             }
         }

@@ -4,7 +4,8 @@
 //! workflow asks for, the scheduled sweep, the first token of a client that speaks for itself. The steps bear the
 //! numbers of the design:
 //!
-//! 0. Before anything is spent, everything that could fail is in hand: client secret, data key, and enough time.
+//! 0. Before anything is spent, everything that could fail is in hand: what the client proves itself with, signed where
+//!    it must be, data key, and enough time.
 //! 1. and 2. The lease is taken on the grant exactly as it was seen (`Store::lease_grant`), which is
 //!    also the re-read: if anything moved, there is no lease, but the newer grant.
 //! 3. One exchange, with the lease renewed while it is in flight.
@@ -25,6 +26,7 @@ use std::{
 
 use super::{
     Bifrost, Deadline,
+    credentials::{Credentials, Proof, audience},
     lookup::{Reached, Source, fill},
 };
 use crate::{
@@ -83,7 +85,8 @@ pub(super) enum Mishap {
 
 /// Everything in hand that an exchange needs.
 struct Prepared {
-    client_secret: Option<Secret>,
+    credentials: Credentials,
+    proof: Proof,
     data_key: DataKey,
     refresh_token: Option<Secret>,
     token_url: url::Url,
@@ -200,7 +203,7 @@ impl Bifrost {
             Ok(breaker) => breaker,
             Err(paused) => return Ok(Attempt::Paused(seen.map(Box::new), paused)),
         };
-        let prepared = match self.prepare(reached, seen.as_ref()).await {
+        let mut prepared = match self.prepare(reached, seen.as_ref()).await {
             Ok(prepared) => prepared,
             Err(problem) => return self.note_unprepared(reached, seen, problem).await,
         };
@@ -228,7 +231,7 @@ impl Bifrost {
             self.give_up_lease(reached, &holder, &doubt).await?;
             return Err(problem);
         }
-        let exchange = self.exchange(connection, &prepared, deadline);
+        let exchange = self.exchange(connection, &mut prepared, deadline);
         let outcome = tokio::select! {
             outcome = exchange => outcome,
             () = self.keep_renewing(&reached.grant_key, &holder) => unreachable!("renewing never ends"),
@@ -260,7 +263,7 @@ impl Bifrost {
             (None, None) => BTreeMap::new(),
         };
         let token_url = fill(&connection.settings, &connection.settings.token_url, &url_values)?;
-        let client_secret = self.client_secret(connection).await?;
+        let credentials = self.credentials(connection).await?;
         let data_key = self.vault.current(reached.grant_scope).await?;
         let refresh_token = match (seen, &reached.source) {
             (_, Some(source)) => self.refresh_token_of(connection, source).await?,
@@ -270,7 +273,10 @@ impl Bifrost {
             _ => None,
         };
         let facts = seen.map(|grant| grant.facts.clone()).unwrap_or_default();
-        Ok(Prepared { client_secret, data_key, refresh_token, token_url, url_values, facts })
+        // Last, because an assertion ages.
+        let audience = audience(connection, &token_url, &url_values);
+        let proof = self.proof(connection, &credentials, vec![audience]).await?;
+        Ok(Prepared { credentials, proof, data_key, refresh_token, token_url, url_values, facts })
     }
 
     async fn refresh_token_of(
@@ -321,34 +327,35 @@ impl Bifrost {
         }
     }
 
-    /// Step 3. A client that is refused was turned away before its token was looked at; so if Secrets Manager has another
-    /// secret by now than the one remembered, that one is tried at once.
+    /// Step 3. A client that is refused was turned away before its token was looked at; so if it has another secret than
+    /// the one that was sent, that one is tried at once.
     async fn exchange(
         &self,
         connection: &Connection,
-        prepared: &Prepared,
+        prepared: &mut Prepared,
         deadline: Deadline,
     ) -> Result<TokenSet, Failure> {
-        let refused = match self.exchange_with(connection, prepared, prepared.client_secret.as_ref()).await {
-            Err(failure) if failure.class == FailureClass::Client => failure,
-            other => return other,
-        };
-        match self.newer_client_secret(connection, prepared.client_secret.as_ref()).await {
-            Some(newer) if check_budget(deadline).is_ok() => {
-                self.exchange_with(connection, prepared, Some(&newer)).await
+        loop {
+            let refused = match self.exchange_once(connection, prepared).await {
+                Err(failure) if failure.class == FailureClass::Client => failure,
+                answer => {
+                    if answer.is_ok() {
+                        self.note_accepted(connection, &prepared.proof);
+                    }
+                    return answer;
+                }
+            };
+            let in_time = check_budget(deadline).is_ok();
+            if !in_time || !self.prove_otherwise(connection, &mut prepared.proof).await {
+                return Err(refused);
             }
-            _ => Err(refused),
         }
     }
 
     /// Whatever it is called, it is one request that may spend the token.
-    async fn exchange_with(
-        &self,
-        connection: &Connection,
-        prepared: &Prepared,
-        client_secret: Option<&Secret>,
-    ) -> Result<TokenSet, Failure> {
-        let registration = registration(connection, client_secret, prepared.token_url.clone());
+    async fn exchange_once(&self, connection: &Connection, prepared: &Prepared) -> Result<TokenSet, Failure> {
+        let credentials = prepared.proof.credentials();
+        let registration = registration(connection, credentials, prepared.token_url.clone());
         let now = Timestamp::now();
         match (connection.settings.flow, &prepared.refresh_token) {
             (Flow::AuthorizationCode, Some(token)) => {
@@ -484,7 +491,7 @@ impl Bifrost {
     /// What arrived for a grant that is gone must not live on at the provider. Best effort: it expires anyway.
     async fn revoke_received(&self, connection: &Connection, prepared: &Prepared, tokens: &TokenSet) {
         let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-        self.revoke(connection, prepared.client_secret.as_ref(), &prepared.url_values, token).await;
+        self.revoke(connection, &prepared.credentials, &prepared.url_values, token).await;
     }
 }
 

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     app::lookup::Reached,
     model::{
-        GrantId, Incarnation, Problem, Secret, Timestamp,
+        GrantId, Incarnation, Problem, Timestamp,
         connection::Connection,
         dialect::Dialect,
         grant::{Grant, GrantStatus, Lease, sweep_at},
     },
-    oauth::{Registration, TokenSet},
+    oauth::{Credentials, Registration, TokenSet},
     store::{ItemKey, grants::NewTokens},
     vault::DataKey,
 };
@@ -54,14 +54,13 @@ pub(super) fn first_grant(reached: &Reached, lease: Lease, now: Timestamp) -> Gr
 /// Who we are to the provider.
 pub(in crate::app) fn registration<'a>(
     connection: &'a Connection,
-    client_secret: Option<&'a Secret>,
+    credentials: Credentials<'a>,
     token_url: url::Url,
 ) -> Registration<'a> {
     let settings = &connection.settings;
     Registration {
         client_id: &settings.client_id,
-        client_secret,
-        client_auth: settings.client_auth,
+        credentials,
         token_url,
         token_params: &settings.token_params,
         scopes: &settings.scopes,

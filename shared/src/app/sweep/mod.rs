@@ -3,6 +3,8 @@
 //! It reads what is due, shard by shard, and sends it as [`board`] says, with a bound for all and one for each
 //! provider's host. What is wrong with one grant, connection, host or shard is nobody else's trouble. It begins nothing
 //! that it could not finish, and says what it leaves: the next minute's sweep finds it where it was.
+//!
+//! By the way it counts the client secrets that are about to expire, which one query of the same index tells.
 
 mod board;
 
@@ -20,7 +22,7 @@ use crate::{
     model::{
         Code, Problem, Scope, Timestamp,
         breaker::{Breaker, Gate},
-        connection::Connection,
+        connection::{Connection, EXPIRY_WARNINGS, days_long},
         failure::FailureClass,
         grant::{Grant, GrantStatus, Want},
     },
@@ -41,6 +43,8 @@ const STOP_BEFORE: Duration = Duration::from_secs(56);
 const STOP_COUNTING_BEFORE: Duration = Duration::from_secs(10);
 /// How many keys of due grants are read at a time: 100 kB.
 const PAGE: i32 = 500;
+/// How many of those that expire are named in the log.
+const SOONEST: usize = 20;
 /// How often the board is looked at while nothing happens.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -80,6 +84,19 @@ pub struct Sweep {
     pub providers: BTreeMap<String, Tally>,
     /// A shard that could not be read or counted: the report says less than there is.
     pub trouble: Option<Problem>,
+    /// Told by the sweep that has the first shard, so that it is told once a minute.
+    pub expiring: Option<Expiring>,
+}
+
+/// How many connections' clients have nothing to prove themselves with soon.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Expiring {
+    /// Within so many days, each of [`EXPIRY_WARNINGS`]; those within fewer days are among those within more.
+    pub within: [u64; EXPIRY_WARNINGS.len()],
+    /// Since 30 days at most: an older one is nobody's any more.
+    pub expired: u64,
+    /// The keys of those that are next, or over, for whoever looks for them.
+    pub soonest: Vec<String>,
 }
 
 impl Sweep {
@@ -132,10 +149,11 @@ impl Bifrost {
         let count = last - first + 1;
         let start = (uuid::Uuid::new_v4().as_fields().0 % u32::from(count)) as u16;
         let shards = (0..count).map(|turn| first + (start + turn) % count).collect();
+        let now = Timestamp::now();
         let run = Run {
-            bifrost: self,
+            bifrost: Arc::clone(&self),
             deadline,
-            now: Timestamp::now(),
+            now,
             unread: Unread { shards, after: None },
             board: Board::default(),
             labels: HashMap::new(),
@@ -143,8 +161,33 @@ impl Bifrost {
             under_way: HashMap::new(),
             done: Sweep::default(),
         };
+        let expiring = if first == 0 { self.expiring(now).await } else { None };
         // In a box, because futures within futures are types within types, and the compiler's patience is finite.
-        Ok(Box::pin(run.finished()).await)
+        let sweep = Box::pin(run.finished()).await;
+        Ok(Sweep { expiring, ..sweep })
+    }
+
+    /// That it can't be told now is no reason to fail: the next minute's sweep tells it.
+    async fn expiring(&self, now: Timestamp) -> Option<Expiring> {
+        let [.., longest] = EXPIRY_WARNINGS.map(days_long);
+        let found = self.store.expiries(now - longest, now + longest).await;
+        let found = found.inspect_err(|problem| {
+            tracing::warn!(cause = problem.cause_chain(), "which client secrets expire was not read");
+        });
+        let mut expiring = Expiring::default();
+        for expiry in found.ok()? {
+            if expiring.soonest.len() < SOONEST {
+                expiring.soonest.push(expiry.key.to_string());
+            }
+            if expiry.at() <= now {
+                expiring.expired += 1;
+                continue;
+            }
+            for (count, days) in expiring.within.iter_mut().zip(EXPIRY_WARNINGS) {
+                *count += u64::from(expiry.at() <= now + days_long(days));
+            }
+        }
+        Some(expiring)
     }
 }
 

@@ -1,5 +1,6 @@
 mod admin_consent;
 mod authorize;
+mod client_auth;
 mod client_credentials;
 mod create;
 mod delete;

@@ -105,7 +105,10 @@ impl Walk {
         let patch = json!({"description": "Tickets, assets and billing", "defaults": {"page_size": 200}});
         let place = json!({"name": "HaloPSA"});
         self.send(Operation::IntegrationsUpdate, place, Some(patch), 200).await;
-        let patch = json!({"description": "Registered by the MSP", "token_params": {"tenant": "msp"}});
+        let patch = json!({
+            "description": "Registered by the MSP", "token_params": {"tenant": "msp"},
+            "client_secret_next": "the-secret-after-that-one", "client_secret_expires_at": "2049-01-31T12:00:00Z",
+        });
         let place = json!({"name": "HaloPSA", "scope": "global"});
         self.send(Operation::ConnectionsUpdate, place, Some(patch), 200).await;
         self.get(Operation::KeysList, json!({"scope": ACME})).await;

@@ -1,5 +1,6 @@
 //! The provider's own strictness, seen from outside: every test speaks HTTP to a provider on a port of its own.
 
+mod assertion;
 mod authorize;
 mod control;
 mod token;

@@ -145,7 +145,7 @@ async fn an_access_token_without_a_refresh_token_serves_until_it_ends() {
 #[tokio::test]
 async fn the_client_authenticates_as_it_is_told_whatever_its_secret_looks_like() {
     let app = TestApp::shared().await;
-    let awkward = "p+ss w%rd&=:/äß";
+    let awkward = "p+ss w%rd&=:/~äß";
     let provider = TestProvider::with(|options| {
         awkward.clone_into(&mut options.clients[0].secret);
         options.access_token_lifetime = Duration::from_secs(2);
