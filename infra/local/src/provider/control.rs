@@ -95,6 +95,8 @@ pub(super) struct Stage {
     pub(super) granted_scopes: Option<Vec<String>>,
     pub(super) requests: Vec<TokenRequest>,
     pub(super) revocations: usize,
+    pub(super) hold_resource: Duration,
+    pub(super) resource_requests: usize,
 }
 
 impl Control {
@@ -120,6 +122,16 @@ impl Control {
     /// How many tokens were brought to the revocation endpoint by a client that authenticated.
     pub fn revocation_count(&self) -> usize {
         self.shared.lock().stage.revocations
+    }
+
+    /// Requests to `/me` from now on wait this long before anything is looked up.
+    pub fn hold_me(&self, hold: Duration) {
+        self.shared.lock().stage.hold_resource = hold;
+    }
+
+    /// How many requests with some token reached `/me`.
+    pub fn me_request_count(&self) -> usize {
+        self.shared.lock().stage.resource_requests
     }
 
     /// Token answers from now on leave this much later. What was asked is done at once: the delay is in the answer.

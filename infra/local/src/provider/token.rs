@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Refusal, authenticate};
 use super::control::{Fault, TokenRequest};
+use super::identity::id_token;
 use super::ledger::{Asker, Family, Issued, Terms};
 use super::params::Params;
 use super::server::{HangUp, Inner, Shared};
@@ -38,7 +39,7 @@ pub(super) async fn token(
     if let Some(checkpoint) = &checkpoint {
         checkpoint.pass(Moment::Arrived).await;
     }
-    let (response, delay) = serve_token(&mut shared.lock(), tenant, &headers, &body);
+    let (response, delay) = serve_token(&mut shared.lock(), &shared.issuer, tenant, &headers, &body);
     if let Some(checkpoint) = &checkpoint {
         checkpoint.pass(Moment::Done).await;
     }
@@ -48,6 +49,7 @@ pub(super) async fn token(
 
 fn serve_token(
     inner: &mut Inner,
+    issuer: &str,
     tenant: Option<String>,
     headers: &HeaderMap,
     body: &[u8],
@@ -66,8 +68,8 @@ fn serve_token(
             HangUp.into_response()
         }
         fault => {
-            let outcome =
-                params.and_then(|params| exchange(inner, tenant.as_deref(), headers, &params, &mut seen));
+            let outcome = params
+                .and_then(|params| exchange(inner, issuer, tenant.as_deref(), headers, &params, &mut seen));
             seen.refused =
                 outcome.as_ref().err().map(|refusal| format!("{}: {}", refusal.error, refusal.description));
             inner.save();
@@ -88,6 +90,7 @@ fn serve_token(
 /// Does what the grant type says, and makes the members of the answer.
 fn exchange(
     inner: &mut Inner,
+    issuer: &str,
     tenant: Option<&str>,
     headers: &HeaderMap,
     params: &Params,
@@ -126,7 +129,12 @@ fn exchange(
             return Err(Refusal::unsupported_grant_type(format!("{other} is not supported")));
         }
     };
+    let id_token = issued.identified.as_ref().map(|family| id_token(issuer, &client.secret, family));
     let mut answer = members(issued, terms.access_token_lifetime);
+    if let Some(id_token) = id_token {
+        ledger.note_handed_out(&id_token);
+        answer.insert("id_token".to_owned(), json!(id_token));
+    }
     if let Some(edit) = &inner.stage.edit_answer {
         edit(&mut answer);
     }
