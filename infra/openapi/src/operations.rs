@@ -232,6 +232,25 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Descripti
             SIGNING_IN,
             "The same, for connections that share a redirect URI.",
         )),
+        Operation::ConfirmSwitch => {
+            let summary = "From the page of a sign-in as someone else: whether it is meant.";
+            let text = || json!({"type": "string"});
+            Description::open(s, SIGNING_IN, summary)
+                .form(json!({
+                    "type": "object", "required": ["state", "form_token", "decision"],
+                    "properties": {
+                        "state": text(), "form_token": text(), "instead_of": text(),
+                        "decision": {"enum": ["keep", "switch"]},
+                    },
+                }))
+                .pages(&[
+                    (200, "It is connected, or was left as it was; or someone else connected it meanwhile, and that is asked."),
+                    (303, "It is connected: back to `return_to`."),
+                    (403, "The form does not come from the page that this browser was shown."),
+                    (410, "This sign-in is over, or is not this browser's."),
+                ])
+                .pages(CANNOT)
+        }
         Operation::OrganizationsCreate => {
             let fields = fields_read(|| Organization::from_input(Map::new(), Timestamp::now()));
             let body = s.body("NewOrganization", &fields);
@@ -386,7 +405,10 @@ fn arrival(description: Description) -> Description {
     }
     described
         .pages(&[
-            (200, "It is connected."),
+            (
+                200,
+                "It is connected; or someone else signed in than before, and whether that is meant is asked.",
+            ),
             (303, "It is connected: back to `return_to`."),
             (410, "This sign-in is over, or is not this browser's."),
         ])

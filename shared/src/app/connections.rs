@@ -16,6 +16,7 @@ use crate::{
         },
         dialect::Dialect,
         grant::{Grant, GrantStatus},
+        identity::Identity,
         url_template::UrlTemplate,
     },
     store::{Batch, Found, ItemKey, Page, breakers::BreakerItem, page::Listing},
@@ -52,6 +53,9 @@ pub struct ConnectionView {
     pub dialect: Dialect,
     /// What the provider said about the grant beside its tokens: the `callback_facts` and `token_facts` of the dialect.
     pub facts: BTreeMap<String, String>,
+    /// Who signed in for the grant, as far as the provider tells: by an ID token, or when asked as the dialect's
+    /// `verify` says.
+    pub identity: Option<Identity>,
     pub status: ConnectionStatus,
     pub status_message: Option<String>,
     pub last_error: Option<LastError>,
@@ -151,7 +155,11 @@ impl Bifrost {
         })
     }
 
-    async fn owned_connection(&self, scope: Scope, name: &Name) -> Result<(Connection, Standing), Problem> {
+    pub(super) async fn owned_connection(
+        &self,
+        scope: Scope,
+        name: &Name,
+    ) -> Result<(Connection, Standing), Problem> {
         let name_key = name.folded();
         let key = ItemKey::connection(scope, &name_key);
         let mut batch = Batch::default();
@@ -239,6 +247,7 @@ pub(super) fn view(
         available_to: settings.available_to,
         dialect: settings.dialect,
         facts: grant.map(|grant| grant.facts.clone()).unwrap_or_default(),
+        identity: grant.and_then(|grant| grant.identity.clone()),
         status,
         status_message,
         last_error,

@@ -13,6 +13,7 @@ pub mod dialect;
 pub mod failure;
 pub mod grant;
 pub mod id;
+pub mod identity;
 pub mod input;
 pub mod integration;
 pub mod mapping;

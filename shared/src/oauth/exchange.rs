@@ -10,7 +10,7 @@ use oauth2::{
 use url::Url;
 
 use super::{
-    bridge::Bridge,
+    bridge::{Beside, Bridge},
     outbound::Outbound,
     token_answer::{TokenAnswer, TokenSet},
 };
@@ -144,7 +144,7 @@ fn bridge<'a>(
     now: Timestamp,
 ) -> Bridge<'a> {
     let sent = sent.into_iter().flatten().chain(registration.client_secret).map(Secret::expose).collect();
-    Bridge { outbound, sent, now, dialect: registration.dialect, facts: OnceLock::new() }
+    Bridge { outbound, sent, now, dialect: registration.dialect, beside: OnceLock::new() }
 }
 
 /// As one, for `oauth2` would put spaces between them.
@@ -159,11 +159,11 @@ fn token_set(
     bridge: Bridge<'_>,
     now: Timestamp,
 ) -> Result<TokenSet, Failure> {
-    let facts = bridge.facts.into_inner().unwrap_or_default();
+    let Beside { facts, identity } = bridge.beside.into_inner().unwrap_or_default();
     match answer {
         Ok(answer) => {
             let default_lifetime = registration.dialect.default_lifetime.map(Duration::from_secs);
-            Ok(TokenSet { facts, ..answer.into_token_set(now, default_lifetime) })
+            Ok(TokenSet { facts, identity, ..answer.into_token_set(now, default_lifetime) })
         }
         Err(RequestTokenError::Request(failure)) => Err(failure),
         // The bridge lets nothing else through. Should `oauth2` think of something, its error stays here: a parse

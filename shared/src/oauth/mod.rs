@@ -11,6 +11,7 @@ mod authorize;
 mod bridge;
 mod dialect;
 mod exchange;
+mod identity;
 mod outbound;
 mod revoke;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod token_answer;
 pub use authorize::{AuthorizeRequest, PkceChallenge, authorize_url, new_pkce, random_secret};
 pub use dialect::callback_facts;
 pub use exchange::{Registration, client_credentials, exchange_code, refresh};
+pub use identity::verify;
 pub use outbound::{Outbound, Relaxed};
 pub use revoke::{Revocation, revoke};
-pub use token_answer::{ExpirySource, TokenSet};
+pub use token_answer::{ASSUMED_LIFETIME, ExpirySource, TokenSet, unverified_jwt_expiry};

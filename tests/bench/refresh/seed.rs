@@ -118,6 +118,7 @@ impl Seed {
             expires_at: Some(now),
             url_values: Default::default(),
             facts: Default::default(),
+            identity: None,
             lease: None,
             maybe_spent: false,
             failures: 0,

@@ -121,6 +121,7 @@ const fn row(operation: Operation) -> Row {
         O::ConnectContinue       => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
         O::CallbackNamed         => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
         O::CallbackShared        => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
+        O::ConfirmSwitch         => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
 
         O::OrganizationsCreate   => rule(Nothing,  "+.. -.. -..     +.. -.. -..     -.. -.."),
         O::OrganizationsList     => rule(Nothing,  "+.. -.. -..     +.. -.. -..     -.. -.."),

@@ -54,6 +54,7 @@ operations! {
     ConnectContinue       "oauth-connect"          POST   "/connect/{ticket}";
     CallbackNamed         "oauth-callback"         GET    "/oauth/callback/{connection}";
     CallbackShared        "oauth-callback"         GET    "/api/oauth/callback";
+    ConfirmSwitch         "oauth-confirm"          POST   "/oauth/confirm";
     OrganizationsCreate   "organizations-create"   POST   "/organizations";
     OrganizationsList     "organizations-list"     GET    "/organizations";
     OrganizationsDelete   "organizations-delete"   DELETE "/organizations/{id}";

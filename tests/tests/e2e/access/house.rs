@@ -186,7 +186,12 @@ impl House {
                 let key = app.root().post("/keys", body).await.expect(201);
                 (key["id"].as_str().unwrap().to_owned(), None, 204)
             }
-            O::ConnectOffer | O::ConnectContinue | O::CallbackNamed | O::CallbackShared | O::Openapi => {
+            O::ConnectOffer
+            | O::ConnectContinue
+            | O::CallbackNamed
+            | O::CallbackShared
+            | O::ConfirmSwitch
+            | O::Openapi => {
                 panic!("{operation:?} has no caller")
             }
         };

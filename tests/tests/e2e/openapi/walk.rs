@@ -56,7 +56,7 @@ impl Walk {
         let connection = json!({
             "name": "HaloPSA", "client_id": "7c2f91", "client_secret": secret,
             "authorization_url": provider.url("/authorize"), "token_url": provider.url("/token"),
-            "revocation_url": provider.url("/revoke"), "scopes": "read offline_access",
+            "revocation_url": provider.url("/revoke"), "scopes": "openid read offline_access",
         });
         let made = self.post(Operation::ConnectionsCreate, json!({"scope": "global"}), connection).await;
         provider.control().register_redirect_uri("7c2f91", made["redirect_uri"].as_str().unwrap());
