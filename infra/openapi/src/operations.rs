@@ -3,7 +3,7 @@
 use bifrost::{
     app::{
         api_keys::ApiKeyView,
-        connect::{ConnectLink, LinkRequest},
+        connect::{ConnectLink, ImportedGrant, LinkRequest},
         connections::ConnectionView,
         disconnect::Disconnected,
         edit_mapping::{ImportRequest, Imported},
@@ -17,6 +17,7 @@ use bifrost::{
         ApiKeyId, Code, Name, OrganizationId, Scope, Timestamp,
         access::Operation,
         api_key::{NewApiKey, root_caller},
+        brought::BroughtGrant,
         config::{ConfigSchema, StoredConfig},
         connection::NewConnection,
         description::{Described, ReadField, fields_read},
@@ -210,6 +211,24 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Descripti
                 .query("organization_id", id, whose)
                 .with_tables()
                 .answers::<Disconnected>(s, 200, "It is forgotten.", json!({}))
+        }
+        Operation::ConnectionsImport => {
+            let body = s.body("GrantImport", &fields_read(|| BroughtGrant::from_input(Map::new(), Timestamp::now())));
+            let summary = "Brings a grant along from another system, so that nobody must sign in again. Nothing is exchanged: turn the other system off before this one refreshes. Who may connect for that scope.";
+            let id = s.of::<OrganizationId>();
+            let whose = "Whose own grant on the global connection it becomes; left out, the scope's own connection's.";
+            with_integration(connection(s, summary))
+                .query("organization_id", id, whose)
+                .body(body, true)
+                .fails(&[Code::WrongFlow, Code::PlaceholderUnresolved, Code::AlreadyConnected])
+                .with_tables()
+                .with_secrets()
+                .answers::<ImportedGrant>(
+                    s,
+                    200,
+                    "The connection as it is now; of an organization's own grant on a global one, that grant.",
+                    json!({}),
+                )
         }
         Operation::ConnectOffer => ticket(s, "The page of a connect link: what is about to be connected.")
             .pages(&[(200, "What is about to be connected, and a button."), LINK_INVALID])

@@ -280,6 +280,9 @@ fn status_message(
         let message = "The scopes were changed after connecting: reconnect for the change to take effect.";
         return Some(message.to_owned());
     }
+    if grant.status == GrantStatus::Active && grant.access_token.is_none() {
+        return Some("The refresh token was imported, and has not been tried yet.".to_owned());
+    }
     let fading = signed_in && grant.refresh_token.is_none();
     fading.then(|| "The provider gave no refresh token: reconnect before the token expires.".to_owned())
 }

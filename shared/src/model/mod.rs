@@ -7,6 +7,7 @@ pub mod description;
 pub mod access;
 pub mod api_key;
 pub mod breaker;
+pub mod brought;
 pub mod config;
 pub mod connection;
 pub mod dialect;

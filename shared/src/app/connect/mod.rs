@@ -8,6 +8,7 @@
 
 mod confirm;
 mod finish;
+mod import;
 mod place;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -39,6 +40,7 @@ use crate::{
 pub use confirm::{Decision, Finished, Question};
 pub(super) use finish::SignIn;
 pub use finish::{Arrival, Connected, NotConnected};
+pub use import::{ImportedGrant, OrganizationGrant};
 
 /// How long a link is good if nothing else is asked for, and at most.
 const DEFAULT_VALIDITY: u64 = 900;

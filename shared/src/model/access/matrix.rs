@@ -116,6 +116,7 @@ const fn row(operation: Operation) -> Row {
         O::ConnectionsToken      => rule(Query,    "+.+ +.+ +.+     +++ +++ +++     +xx +xx"),
         O::ConnectionsRefresh    => rule(Query,    "+.+ +.+ +.+     +++ +++ +++     +xx +xx"),
         O::ConnectionsDisconnect => rule(Grant,    "+.+ -.- -.-     +++ +-- ---     +xx -xx"),
+        O::ConnectionsImport     => rule(Grant,    "+.+ -.- -.-     +++ +-- ---     +xx -xx"),
 
         O::ConnectOffer          => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
         O::ConnectContinue       => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),

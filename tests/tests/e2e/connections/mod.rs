@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod disconnect;
 mod get;
+mod import;
 mod list;
 mod refresh;
 mod token;
