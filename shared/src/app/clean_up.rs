@@ -76,18 +76,16 @@ impl Bifrost {
 
     /// Who was asked whether they meant to sign in as someone else, and has not answered in time, has said no.
     async fn end_unanswered(&self, state_hash: &str, deadline: Deadline) -> Result<bool, Problem> {
-        let state = self.store.callback_state(state_hash).await?;
-        let Some((state, held)) = state.and_then(|state| state.held.clone().map(|held| (state, held))) else {
-            return Ok(true);
-        };
+        let Some(state) = self.store.callback_state(state_hash).await? else { return Ok(true) };
+        let Some(held) = &state.held else { return Ok(true) };
         if state.expires_at > Timestamp::now() || deadline.remaining() < RESERVE {
             return Ok(false);
         }
         match self.ticket_and_connection(&state.ticket).await {
             Ok((ticket, connection)) => {
-                let sign_in = SignIn::new(state_hash, &state.ticket, &ticket, &connection);
+                let sign_in = SignIn::new(state_hash, &state, &ticket, &connection);
                 let outcome = format!("{} was left as it was.", connection.name);
-                self.let_go(&sign_in, &held, &outcome).await?;
+                self.let_go(&sign_in, held, &outcome).await?;
             }
             // Without the connection nobody can be asked to revoke anything; the item goes by itself.
             Err(problem) if problem.code == Code::LinkInvalid => {}

@@ -71,14 +71,14 @@ impl Bifrost {
         let rejected = NotConnected::Rejected;
         let state_hash = hash(&decision.state);
         let state = self.state_of_browser(&state_hash, cookie).await.map_err(rejected)?;
-        let Some(held) = state.held else {
+        let Some(held) = state.held.clone() else {
             return Err(match state.used_at {
                 Some(_) => NotConnected::Repeated { outcome: state.outcome },
                 None => rejected(link_invalid()),
             });
         };
         let (ticket, connection) = self.ticket_and_connection(&state.ticket).await.map_err(rejected)?;
-        let sign_in = SignIn::new(&state_hash, &state.ticket, &ticket, &connection);
+        let sign_in = SignIn::new(&state_hash, &state, &ticket, &connection);
         if decision.switches {
             let placed = self.place_held(&sign_in, held, decision.instead_of, deadline).await;
             return placed
@@ -101,10 +101,11 @@ impl Bifrost {
         mut held: Grant,
         deadline: Deadline,
     ) -> Result<Finished, Problem> {
-        if held.identity.is_none()
-            && let Some(sealed) = &held.access_token
-            && deadline.remaining() >= ASKING_BUDGET
-        {
+        let asks = sign_in.connection.settings.dialect.verify.is_some();
+        if let (None, true, Some(sealed)) = (&held.identity, asks, &held.access_token) {
+            if deadline.remaining() < ASKING_BUDGET {
+                return Err(Problem::unavailable("too little time left to ask who signed in"));
+            }
             let token = self.vault.open(sign_in.scope(), &sign_in.key, ACCESS_TOKEN, sealed).await?;
             if let Some(identity) = self.who(sign_in, &held.token_type, &token).await {
                 self.store.note_held_identity(sign_in.state_hash, &identity).await?;
@@ -124,10 +125,12 @@ impl Bifrost {
     ) -> Result<Finished, Problem> {
         let problem = match self.try_place_held(sign_in, &mut held, shown, deadline).await {
             Ok(finished) => return Ok(finished),
-            // They are still held: the same browser can try again.
-            Err(problem) if problem.code == Code::Unavailable => return Err(problem),
             Err(problem) => problem,
         };
+        if !matches!(problem.code, Code::Conflict | Code::LinkInvalid | Code::NotFound) {
+            // It may pass. They are still held, and the same browser can try again.
+            return Err(problem);
+        }
         let outcome = format!("{} was not connected: {}", sign_in.connection.name, problem.detail);
         let taken = self.let_go(sign_in, &held, &outcome).await?;
         // The last try may have been one whose answer was lost.
@@ -147,7 +150,7 @@ impl Bifrost {
         let dialect = &sign_in.connection.settings.dialect;
         let outcome = format!("{} was connected.", sign_in.connection.name);
         let origin =
-            Origin::Held { ticket: sign_in.ticket_hash, state: sign_in.state_hash, outcome: &outcome };
+            Origin::Held { ticket: &sign_in.state.ticket, state: sign_in.state_hash, outcome: &outcome };
         let place = Place { origin, ..sign_in.place() };
         let mut pauses = Pauses::until(deadline);
         loop {
@@ -166,6 +169,9 @@ impl Bifrost {
                     now: held.owner().words(dialect),
                     instead_of: old.incarnation,
                 }));
+            }
+            if !is_placed {
+                sign_in.check_connection()?;
             }
             let problem = match self.place_grant(&place, held, old.as_ref()).await {
                 Ok(true) => return Ok(Finished::Connected(sign_in.connected(held))),

@@ -73,7 +73,7 @@ pub enum NotConnected {
 #[derive(Debug)]
 pub(in crate::app) struct SignIn<'a> {
     pub state_hash: &'a str,
-    pub ticket_hash: &'a str,
+    pub state: &'a CallbackState,
     pub ticket: &'a Ticket,
     pub connection: &'a Connection,
     pub key: ItemKey,
@@ -82,20 +82,29 @@ pub(in crate::app) struct SignIn<'a> {
 impl<'a> SignIn<'a> {
     pub(in crate::app) fn new(
         state_hash: &'a str,
-        ticket_hash: &'a str,
+        state: &'a CallbackState,
         ticket: &'a Ticket,
         connection: &'a Connection,
     ) -> Self {
         let key = ItemKey::grant(ticket.grant_scope, connection.scope, &connection.name.folded());
-        Self { state_hash, ticket_hash, ticket, connection, key }
+        Self { state_hash, state, ticket, connection, key }
     }
 
     pub(super) fn scope(&self) -> Scope {
         self.ticket.grant_scope
     }
 
+    /// What it was signed in to is what it would be put on.
+    pub(super) fn check_connection(&self) -> Result<(), Problem> {
+        if self.connection.revision == self.state.connection_revision {
+            return Ok(());
+        }
+        let detail = "The connection was changed while you signed in.";
+        Err(Problem::new(Code::Conflict, detail).fix("Open the link again and sign in once more."))
+    }
+
     pub(super) fn place(&self) -> Place<'_> {
-        let origin = Origin::Ticket(self.ticket_hash);
+        let origin = Origin::Ticket(&self.state.ticket);
         Place { key: &self.key, scope: self.scope(), connection: self.connection, origin }
     }
 
@@ -134,18 +143,18 @@ impl Bifrost {
         }
         let (ticket, connection) = self.ticket_and_connection(&state.ticket).await.map_err(rejected)?;
         let failed = |problem| NotConnected::Failed { connection: connection.name.clone(), problem };
-        let sign_in = SignIn::new(&state_hash, &state.ticket, &ticket, &connection);
-        if let Some(held) = state.held {
-            return self.weigh(&sign_in, held, deadline).await.map_err(failed);
+        let sign_in = SignIn::new(&state_hash, &state, &ticket, &connection);
+        if let Some(held) = &state.held {
+            return self.weigh(&sign_in, held.clone(), deadline).await.map_err(failed);
         }
         check_unused(&ticket).map_err(rejected)?;
         check_arrival(&arrival, &connection, &ticket).map_err(rejected)?;
         let used = self.store.use_callback_state(&state_hash, Timestamp::now()).await.map_err(rejected)?;
-        let Some(used) = used else {
+        if used.is_none() {
             return Err(NotConnected::Repeated { outcome: None });
-        };
+        }
 
-        let outcome = self.redeem(&arrival, &sign_in, &used, deadline).await;
+        let outcome = self.redeem(&arrival, &sign_in, deadline).await;
         let text = match &outcome {
             Ok(Finished::Connected(_)) => format!("{} was connected.", connection.name),
             Ok(Finished::Asked(_) | Finished::Kept { .. }) => return outcome.map_err(failed),
@@ -177,16 +186,10 @@ impl Bifrost {
         &self,
         arrival: &Arrival<'_>,
         sign_in: &SignIn<'_>,
-        state: &CallbackState,
         deadline: Deadline,
     ) -> Result<Finished, Problem> {
-        let SignIn { ticket, connection, .. } = *sign_in;
-        if connection.revision != state.connection_revision {
-            let detail = "The connection was changed while you signed in.";
-            return Err(
-                Problem::new(Code::Conflict, detail).fix("Open the link again and sign in once more.")
-            );
-        }
+        let SignIn { state, ticket, connection, .. } = *sign_in;
+        sign_in.check_connection()?;
         if let Some(error) = arrival.error {
             let failure = Failure::named_by_provider(error, arrival.error_description, &[]);
             return Err(self.note_connect_failure(ticket, connection, failure).await);

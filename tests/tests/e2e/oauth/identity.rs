@@ -482,10 +482,16 @@ async fn what_is_in_the_way_of_an_answer_is_said_and_the_answer_can_be_given_aga
     sign_in(&app, &connection, ADA).await;
     let (mut browser, page) = asked(&app, &connection, BOB).await;
     let switch = decided(&page, "switch");
-    for (fault, status) in [(Fault::throttled(), 503), (Fault::invalid(), 500)] {
+    let faults = [
+        ("GetItem", Fault::throttled(), 503),
+        ("GetItem", Fault::invalid(), 500),
+        ("TransactWriteItems", Fault::throttled(), 503),
+        ("TransactWriteItems", Fault::invalid(), 500),
+    ];
+    for (operation, fault, status) in faults {
         app.stack().set_fault_hook(move |call| {
-            let reads = call.function == "oauth-confirm" && call.operation == "GetItem";
-            reads.then(|| fault.clone())
+            let meant = call.function == "oauth-confirm" && call.operation == operation;
+            meant.then(|| fault.clone())
         });
         let refused = browser.submit(&page, &switch).await;
         assert_eq!(refused.status, status, "{}", refused.text);
@@ -541,6 +547,14 @@ async fn an_answer_for_what_is_gone_meanwhile_connects_nothing() {
     assert_eq!(refused.status, 409, "{}", refused.text);
 
     sign_in(&app, &connection, ADA).await;
+    let (mut browser, page) = asked(&app, &connection, BOB).await;
+    let bobs = last_refresh_token(&provider);
+    app.root().patch(&connection.path(""), json!({"token_params": {"a": "b"}})).await.expect(200);
+    let refused = browser.submit(&page, &decided(&page, "switch")).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(is_revoked(&provider, &bobs));
+    assert_eq!(user(&app, &provider, &connection).await, ADA);
+
     let (mut browser, page) = asked(&app, &connection, BOB).await;
     app.root().delete(&format!("{}&force=true", connection.path(""))).await.expect(204);
     assert_eq!(browser.submit(&page, &decided(&page, "switch")).await.status, 410);
