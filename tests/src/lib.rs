@@ -20,7 +20,7 @@ mod stack;
 pub use api::{Answer, Api, http};
 pub use app::{Connection, Organization, Role, TestApp};
 pub use browser::{Browser, Page};
-pub use connecting::{allow, confirm, deny, sign_in};
+pub use connecting::{allow, allow_as, confirm, deny, sign_in, sign_in_as};
 pub use folder::Folder;
 pub use html::Form;
 pub use outcomes::folder as outcomes_folder;

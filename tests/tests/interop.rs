@@ -76,12 +76,16 @@ impl OidcProvider {
 
     /// Goes through the provider's own pages until it sends the browser away; returns where to.
     async fn sign_in(&self, browser: &mut Browser, address: &Url) -> Url {
+        self.sign_in_as(browser, address, "ada").await
+    }
+
+    async fn sign_in_as(&self, browser: &mut Browser, address: &Url, user: &str) -> Url {
         let mut page =
             self.follow(browser, address.clone()).await.unwrap_or_else(|away| panic!("sent to {away}"));
         for _ in 0..5 {
             let form = page.form();
             let fill = ["login", "password"].into_iter().filter(|name| form.field(name).is_some());
-            let form = fill.fold(form.clone(), |form, name| form.set(name, "ada"));
+            let form = fill.fold(form.clone(), |form, name| form.set(name, user));
             let next = browser.submit(&page, &form).await;
             let next = next.url.join(next.header("location")).unwrap();
             match self.follow(browser, next).await {
@@ -128,6 +132,8 @@ async fn a_grant_is_connected_used_and_rotated_for_generations_with_either_authe
         provider.connect(&app, &connection).await;
         let shown = app.show(&connection).await;
         assert_eq!((&shown["status"], &shown["has_refresh_token"]), (&json!("active"), &json!(true)));
+        let identity = &shown["identity"];
+        assert_eq!((&identity["subject"], &identity["issuer"]), (&json!("ada"), &json!(provider.issuer)));
         let (mut seen, mut last) = (Vec::new(), 0);
         for _ in 0..4 {
             let token = app.token(&connection).await.expect(200);
@@ -191,6 +197,25 @@ async fn reuse_by_someone_else_ends_the_grant_and_is_reported_as_such() {
     app.token(&connection).await.problem(409, "reauthorize");
     provider.connect(&app, &connection).await;
     app.token(&connection).await.expect(200);
+}
+
+#[tokio::test]
+#[ignore = "needs node: run tests/interop/run"]
+async fn someone_else_than_before_is_asked_about() {
+    let app = TestApp::shared().await;
+    let (provider, connection) = OidcProvider::with_connection(&app, "basic", "secret").await;
+    provider.connect(&app, &connection).await;
+    let page = provider.connect(&app, &connection).await;
+    assert!(!page.has_form(), "Ada again: {}", page.text);
+    let mut browser = Browser::new();
+    let address = confirm(&mut browser, &app.connect_url(&connection).await).await;
+    let callback = provider.sign_in_as(&mut browser, &address, "bob").await;
+    let page = browser.open(callback.as_str()).await;
+    let user = async || provider.userinfo(&app.token(&connection).await.expect(200)["access_token"]).await;
+    assert_eq!(user().await.expect(200)["sub"], "ada");
+    let page = browser.submit(&page, &page.form().set("decision", "switch")).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    assert_eq!(user().await.expect(200)["sub"], "bob");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The scheduled continuation of deletions that a request could not finish.
+//! The scheduled continuation of deletions that a request could not finish, and the end of sign-ins that nobody answered
+//! for.
 
 use std::sync::Arc;
 

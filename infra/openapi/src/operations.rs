@@ -3,7 +3,7 @@
 use bifrost::{
     app::{
         api_keys::ApiKeyView,
-        connect::{ConnectLink, LinkRequest},
+        connect::{ConnectLink, ImportedGrant, LinkRequest},
         connections::ConnectionView,
         disconnect::Disconnected,
         edit_mapping::{ImportRequest, Imported},
@@ -17,6 +17,7 @@ use bifrost::{
         ApiKeyId, Code, Name, OrganizationId, Scope, Timestamp,
         access::Operation,
         api_key::{NewApiKey, root_caller},
+        brought::BroughtGrant,
         config::{ConfigSchema, StoredConfig},
         connection::NewConnection,
         description::{Described, ReadField, fields_read},
@@ -211,6 +212,24 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Descripti
                 .with_tables()
                 .answers::<Disconnected>(s, 200, "It is forgotten.", json!({}))
         }
+        Operation::ConnectionsImport => {
+            let body = s.body("GrantImport", &fields_read(|| BroughtGrant::from_input(Map::new(), Timestamp::now())));
+            let summary = "Brings a grant along from another system, so that nobody must sign in again. Nothing is exchanged: turn the other system off before this one refreshes. Who may connect for that scope.";
+            let id = s.of::<OrganizationId>();
+            let whose = "Whose own grant on the global connection it becomes; left out, the scope's own connection's.";
+            with_integration(connection(s, summary))
+                .query("organization_id", id, whose)
+                .body(body, true)
+                .fails(&[Code::WrongFlow, Code::PlaceholderUnresolved, Code::AlreadyConnected])
+                .with_tables()
+                .with_secrets()
+                .answers::<ImportedGrant>(
+                    s,
+                    200,
+                    "The connection as it is now; of an organization's own grant on a global one, that grant.",
+                    json!({}),
+                )
+        }
         Operation::ConnectOffer => ticket(s, "The page of a connect link: what is about to be connected.")
             .pages(&[(200, "What is about to be connected, and a button."), LINK_INVALID])
             .pages(CANNOT),
@@ -232,6 +251,25 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Descripti
             SIGNING_IN,
             "The same, for connections that share a redirect URI.",
         )),
+        Operation::ConfirmSwitch => {
+            let summary = "From the page of a sign-in as someone else: whether it is meant.";
+            let text = || json!({"type": "string"});
+            Description::open(s, SIGNING_IN, summary)
+                .form(json!({
+                    "type": "object", "required": ["state", "form_token", "decision"],
+                    "properties": {
+                        "state": text(), "form_token": text(), "instead_of": text(),
+                        "decision": {"enum": ["keep", "switch"]},
+                    },
+                }))
+                .pages(&[
+                    (200, "It is connected, or was left as it was; or someone else connected it meanwhile, and that is asked."),
+                    (303, "It is connected: back to `return_to`."),
+                    (403, "The form does not come from the page that this browser was shown."),
+                    (410, "This sign-in is over, or is not this browser's."),
+                ])
+                .pages(CANNOT)
+        }
         Operation::OrganizationsCreate => {
             let fields = fields_read(|| Organization::from_input(Map::new(), Timestamp::now()));
             let body = s.body("NewOrganization", &fields);
@@ -386,7 +424,10 @@ fn arrival(description: Description) -> Description {
     }
     described
         .pages(&[
-            (200, "It is connected."),
+            (
+                200,
+                "It is connected; or someone else signed in than before, and whether that is meant is asked.",
+            ),
             (303, "It is connected: back to `return_to`."),
             (410, "This sign-in is over, or is not this browser's."),
         ])

@@ -4,12 +4,14 @@
 //! once; what is cut off, by a crash or for want of time, the scheduled `cleaner` takes up. Until then nobody is served
 //! what is left: it names a parent that is no more. And nothing can be added, because whatever hangs on something is
 //! written together with a check that this stands.
+//!
+//! The cleaner also ends the sign-ins that hold tokens back for a person who never came back (see `connect`).
 
 use std::time::Duration;
 
-use super::{Bifrost, Deadline};
+use super::{Bifrost, Deadline, connect::SignIn};
 use crate::{
-    model::{Problem, Timestamp, connection::Connection, integration::Integration},
+    model::{Code, Problem, Timestamp, connection::Connection, integration::Integration},
     store::{
         ItemKey,
         cleanups::{Cleanup, Deleted},
@@ -35,11 +37,13 @@ pub struct CleanupReport {
 }
 
 impl Bifrost {
-    /// Goes on with every deletion that is not finished. One that fails doesn't keep the others waiting.
+    /// Goes on with everything that is not finished. One that fails doesn't keep the others waiting.
     pub async fn clean_up_all(&self, deadline: Deadline) -> Result<CleanupReport, Problem> {
         let mut report = CleanupReport::default();
         for cleanup in self.store.cleanups().await? {
-            let old_enough = Timestamp::now().since(cleanup.deleted_at) >= INDEX_LAG;
+            // A sign-in is found without an index.
+            let old_enough = matches!(cleanup.after, Deleted::SignIn(_))
+                || Timestamp::now().since(cleanup.deleted_at) >= INDEX_LAG;
             if self.try_clean_up(&cleanup, deadline).await && old_enough {
                 self.store.finish_cleanup(&cleanup).await?;
                 report.finished += 1;
@@ -61,12 +65,33 @@ impl Bifrost {
             Deleted::Connection(connection) => self.remove_grants(connection, deadline).await,
             Deleted::Integration(integration) => self.remove_mappings(integration, deadline).await,
             Deleted::Organization(id) => self.remove_organization(*id, deadline).await,
+            Deleted::SignIn(state) => self.end_unanswered(state, deadline).await,
         };
         done.unwrap_or_else(|problem| {
             let cause = problem.cause_chain();
             tracing::warn!(code = %problem.code, cause, "something of a deletion is left for later");
             false
         })
+    }
+
+    /// Who was asked whether they meant to sign in as someone else, and has not answered in time, has said no.
+    async fn end_unanswered(&self, state_hash: &str, deadline: Deadline) -> Result<bool, Problem> {
+        let Some(state) = self.store.callback_state(state_hash).await? else { return Ok(true) };
+        let Some(held) = &state.held else { return Ok(true) };
+        if state.expires_at > Timestamp::now() || deadline.remaining() < RESERVE {
+            return Ok(false);
+        }
+        match self.ticket_and_connection(&state.ticket).await {
+            Ok((ticket, connection)) => {
+                let sign_in = SignIn::new(state_hash, &state, &ticket, &connection);
+                let outcome = format!("{} was left as it was.", connection.name);
+                self.let_go(&sign_in, held, &outcome).await?;
+            }
+            // Without the connection nobody can be asked to revoke anything; the item goes by itself.
+            Err(problem) if problem.code == Code::LinkInvalid => {}
+            Err(problem) => return Err(problem),
+        }
+        Ok(true)
     }
 
     async fn remove_grants(&self, connection: &Connection, deadline: Deadline) -> Result<bool, Problem> {

@@ -22,6 +22,7 @@ use crate::{
         },
         dialect::Dialect,
         grant::{Grant, GrantStatus},
+        identity::Identity,
         url_template::UrlTemplate,
     },
     store::{Batch, Found, ItemKey, Page, breakers::BreakerItem, page::Listing},
@@ -67,6 +68,9 @@ pub struct ConnectionView {
     pub dialect: Dialect,
     /// What the provider said about the grant beside its tokens: the `callback_facts` and `token_facts` of the dialect.
     pub facts: BTreeMap<String, String>,
+    /// Who signed in for the grant, as far as the provider tells: by an ID token, or when asked as the dialect's
+    /// `verify` says.
+    pub identity: Option<Identity>,
     pub status: ConnectionStatus,
     pub status_message: Option<String>,
     pub last_error: Option<LastError>,
@@ -188,7 +192,11 @@ impl Bifrost {
         })
     }
 
-    async fn owned_connection(&self, scope: Scope, name: &Name) -> Result<(Connection, Standing), Problem> {
+    pub(super) async fn owned_connection(
+        &self,
+        scope: Scope,
+        name: &Name,
+    ) -> Result<(Connection, Standing), Problem> {
         let name_key = name.folded();
         let key = ItemKey::connection(scope, &name_key);
         let mut batch = Batch::default();
@@ -285,6 +293,7 @@ pub(super) fn view(
         available_to: settings.available_to,
         dialect: settings.dialect,
         facts: grant.map(|grant| grant.facts.clone()).unwrap_or_default(),
+        identity: grant.and_then(|grant| grant.identity.clone()),
         status,
         status_message,
         last_error,
@@ -316,6 +325,9 @@ fn status_message(
     if signed_in && asked(&grant.asked_scopes) != asked(&connection.settings.scopes) {
         let message = "The scopes were changed after connecting: reconnect for the change to take effect.";
         return Some(message.to_owned());
+    }
+    if grant.status == GrantStatus::Active && grant.access_token.is_none() {
+        return Some("The refresh token was imported, and has not been tried yet.".to_owned());
     }
     let fading = signed_in && grant.refresh_token.is_none();
     fading.then(|| "The provider gave no refresh token: reconnect before the token expires.".to_owned())

@@ -166,9 +166,12 @@ pub fn status(code: Code) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         Code::NotFound => StatusCode::NOT_FOUND,
-        Code::NameTaken | Code::EntityTaken | Code::InUse | Code::ValuesStranded | Code::Conflict => {
-            StatusCode::CONFLICT
-        }
+        Code::NameTaken
+        | Code::EntityTaken
+        | Code::InUse
+        | Code::ValuesStranded
+        | Code::AlreadyConnected
+        | Code::Conflict => StatusCode::CONFLICT,
         // No usable token: the connection's state is in the way, not the request.
         Code::NotConnected
         | Code::Reauthorize

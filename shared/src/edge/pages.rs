@@ -12,8 +12,10 @@ use ring::digest;
 
 use super::{Request, answer::Response, log};
 use crate::{
-    app::connect::{Connected, Departure, NotConnected, Offer, SIGN_IN_TIME},
-    model::{Code, Problem, Secret, Timestamp, secret::sha256_hex},
+    app::connect::{
+        Connected, Decision, Departure, Finished, NotConnected, Offer, Question, SIGN_IN_TIME, state_cookie,
+    },
+    model::{Code, Name, Problem, Secret, Timestamp, secret::sha256_hex},
 };
 
 const STYLE: &str = include_str!("pages.css");
@@ -49,10 +51,27 @@ pub fn offer_cookie(ticket: &Secret) -> String {
     format!("bifrost-connect-{}", &sha256_hex(&[ticket.expose()])[..16])
 }
 
-/// Whether a posted form is the one that this very browser was shown, on this very page.
+/// Whether a posted form is the one that this very browser was shown, on the page of this link.
 pub fn form_is_ours(request: &Request, ticket: &Secret) -> bool {
-    let cookie = cookie(request, &offer_cookie(ticket));
-    let expected = cookie.map(|cookie| form_token(ticket, &cookie));
+    is_form_of(request, ticket, &offer_cookie(ticket))
+}
+
+/// What a person said who was asked whether they meant to sign in as someone else; `None` if the form is not the one that
+/// this very browser was shown.
+pub fn decision(request: &Request) -> Option<Decision> {
+    let state = Secret::from(request.form("state")?);
+    let switches = match request.form("decision")?.as_str() {
+        "switch" => true,
+        "keep" => false,
+        _ => return None,
+    };
+    let instead_of = request.form("instead_of").and_then(|incarnation| incarnation.parse().ok());
+    is_form_of(request, &state, &state_cookie(&state)).then_some(Decision { state, switches, instead_of })
+}
+
+/// `about` is what the page was shown for, and `cookie_name` that of the cookie that came with it.
+fn is_form_of(request: &Request, about: &Secret, cookie_name: &str) -> bool {
+    let expected = cookie(request, cookie_name).map(|cookie| form_token(about, &cookie));
     // Browsers send an Origin with every POST; one that is not ours is another site's form.
     let origin_fits = request.header("origin").is_none_or(|origin| origin == request.public_url());
     origin_fits && expected.is_some() && request.form("form_token") == expected
@@ -66,12 +85,22 @@ pub fn departure(request: &Request, departure: &Departure) -> Response {
     response
 }
 
+/// How a sign-in with this state went on: to its end, or to a question.
+pub fn finished(request: &Request, state: &Secret, finished: &Finished) -> Response {
+    match finished {
+        Finished::Connected(outcome) => connected(outcome),
+        Finished::Asked(asked) => question(request, state, asked),
+        Finished::Kept { connection, before } => kept(connection, before),
+    }
+}
+
 /// The end of a sign-in that succeeded: back to where the person came from, or a page that says so.
-pub fn connected(connected: &Connected) -> Response {
+fn connected(connected: &Connected) -> Response {
     let name = &connected.connection;
     let body = html! {
         h1 { (name) " is connected" }
         p.status { "Status: active" }
+        @if !connected.signed_in.is_empty() { p { "Signed in as " (who(&connected.signed_in)) "." } }
         @if !connected.has_refresh_token {
             p.warning {
                 "The provider gave no refresh token. The connection works until its token expires; then someone must "
@@ -87,6 +116,57 @@ pub fn connected(connected: &Connected) -> Response {
     let mut response = page(StatusCode::SEE_OTHER, &title, &body);
     redirect(&mut response, return_to);
     response
+}
+
+/// Someone else signed in than before. The cookie of the sign-in is given for as long as the answer is waited for.
+fn question(request: &Request, state: &Secret, question: &Question) -> Response {
+    let name = &question.connection;
+    let cookie_name = state_cookie(state);
+    let Some(cookie) = cookie(request, &cookie_name) else {
+        // Whoever is asked has just brought it.
+        return problem_page(request, &Problem::internal("a question for a browser without its cookie"));
+    };
+    let title = format!("Connect {name} as someone else?");
+    let body = html! {
+        h1 { (title) }
+        dl {
+            dt { "Connected now" } dd { (who(&question.before)) }
+            dt { "You signed in as" } dd { (who(&question.now)) }
+        }
+        p.warning {
+            "Workflows that use " (name) " would act as the other from then on. Until you decide, it goes on as "
+            strong { (who(&question.before)) } "; if you decide nothing for ten minutes, it stays so."
+        }
+        form method="post" action="/oauth/confirm" {
+            input type="hidden" name="state" value=(state.expose());
+            input type="hidden" name="instead_of" value=(question.instead_of);
+            input type="hidden" name="form_token" value=(form_token(state, &cookie));
+            button type="submit" name="decision" value="keep" { "Keep " (first(&question.before)) }
+            " "
+            button type="submit" name="decision" value="switch" { "Switch to " (first(&question.now)) }
+        }
+    };
+    let mut response = page(StatusCode::OK, &title, &body);
+    set_cookie(request, &mut response, &cookie_name, &cookie, SIGN_IN_TIME);
+    response
+}
+
+/// The person had not meant it.
+fn kept(name: &Name, before: &[String]) -> Response {
+    let body = html! {
+        h1 { (name) " was left as it was" }
+        @if !before.is_empty() { p { "It goes on as " strong { (who(before)) } "." } }
+        p { "What you signed in with has been let go of. To sign in as another user, open the link again." }
+    };
+    page(StatusCode::OK, &format!("{name} was left as it was"), &body)
+}
+
+fn who(words: &[String]) -> String {
+    words.join(", ")
+}
+
+fn first(words: &[String]) -> &str {
+    words.first().map(String::as_str).unwrap_or_default()
 }
 
 /// The end of any other sign-in.

@@ -828,7 +828,7 @@ fn texts(value: Value, valid_name: impl Fn(&str) -> bool) -> Result<BTreeMap<Str
 
 /// OAuth scopes: a list, or a string that is split at white space.
 #[derive(Default)]
-struct Scopes(Vec<String>);
+pub(super) struct Scopes(pub(super) Vec<String>);
 
 /// All scopes with spaces between them must fit a URL.
 const MAX_SCOPES: usize = 8000;

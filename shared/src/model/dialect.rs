@@ -127,10 +127,12 @@ pub struct Verify {
     pub tenant: Option<String>,
 }
 
+/// The longest fact that is kept, in characters. They are ids and addresses, and stand in the grant's item.
+pub const LONGEST_FACT: usize = 512;
 /// Ten years, in seconds: nothing lasts longer.
 const LONGEST: u64 = 10 * 365 * 24 * 3600;
 const MAX_FACTS: usize = 20;
-const MAX_PATH: usize = 128;
+pub(super) const MAX_PATH: usize = 128;
 const MAX_VALUES: usize = 64;
 const MAX_NAMES: usize = 20;
 
@@ -184,11 +186,7 @@ impl Dialect {
             if facts.len() > MAX_FACTS || !facts.iter().all(|fact| is_path(fact)) {
                 return Err(format!("{name} may hold {MAX_FACTS} names of members, parted by dots"));
             }
-            let secret = |fact: &&String| {
-                let last = fact.rsplit('.').next().unwrap_or_default();
-                SECRET_MEMBERS.contains(&last)
-            };
-            if let Some(fact) = facts.iter().find(secret) {
+            if let Some(fact) = facts.iter().find(|fact| names_secret(fact)) {
                 return Err(format!("{name} can't hold {fact}: facts are shown"));
             }
         }
@@ -367,7 +365,29 @@ described!(Dialect: {
 const PATH: &str = "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$";
 /// A path whose last member is no secret.
 #[cfg(feature = "openapi")]
-const FACT: &str = "^(?!(.*\\.)?(access_token|refresh_token|id_token|client_secret|code|state)$)[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$";
+pub(super) const FACT: &str = "^(?!(.*\\.)?(access_token|refresh_token|id_token|client_secret|code|state)$)[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$";
+
+/// A fact as it is kept: a short plain text, whatever JSON has it in.
+pub fn fact_text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(yes) => yes.to_string(),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    };
+    let plain = !text.is_empty() && !text.chars().any(char::is_control);
+    (plain && text.chars().count() <= LONGEST_FACT).then_some(text)
+}
+
+/// Whether something may be called so: names of members, parted by dots, the last of them no secret's.
+pub fn is_fact_name(name: &str) -> bool {
+    is_path(name) && !names_secret(name)
+}
+
+fn names_secret(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or_default();
+    SECRET_MEMBERS.contains(&last)
+}
 
 /// The member that a path such as `team.id` leads to.
 pub fn member<'a>(object: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     ConnectionId, GrantId, Incarnation, Sealed, Timestamp,
     connection::{Flow, LastError},
+    dialect::Dialect,
+    identity::{Identity, Owner},
 };
 
 /// A request refreshes when less than this is left: enough for the workflow's next call to arrive in time.
@@ -76,6 +78,9 @@ pub struct Grant {
     /// The sign-in whose refresh token was redeemed for it, which is not the organization's own.
     #[serde(default)]
     pub redeemed_from: Option<Incarnation>,
+    /// Who signed in, as far as the provider told. `identity` alone is a word of DynamoDB's expressions.
+    #[serde(default, rename = "signed_in_as")]
+    pub identity: Option<Identity>,
     #[serde(flatten)]
     pub lease: Option<Lease>,
     /// A refresh token may have been spent by a request whose answer was lost.
@@ -178,6 +183,33 @@ impl Grant {
             (Some(_), Some(expires)) => expires.since(now),
             _ => Duration::ZERO,
         }
+    }
+
+    pub fn owner(&self) -> Owner<'_> {
+        Owner { identity: self.identity.as_ref(), facts: &self.facts }
+    }
+
+    /// Whether it is certainly someone else's than `before`, which then is not to be replaced unasked. Who disconnected
+    /// has been asked.
+    pub fn needs_confirmation(&self, before: Option<&Self>, dialect: &Dialect) -> bool {
+        let before = before.filter(|before| self.could_replace(before));
+        before.is_some_and(|before| self.owner().differs_from(&before.owner(), dialect))
+    }
+
+    /// Whether there is someone to be compared with who is not known yet for this one.
+    pub fn lacks_identity(&self, before: Option<&Self>) -> bool {
+        let before = before.filter(|before| self.could_replace(before));
+        self.identity.is_none() && before.is_some_and(|before| before.identity.is_some())
+    }
+
+    /// Whether both serve, and are known to be of the same person.
+    pub fn is_of_the_same(&self, other: &Self, dialect: &Dialect) -> bool {
+        let known = self.identity.is_some() && other.identity.is_some();
+        known && self.could_replace(other) && !self.owner().differs_from(&other.owner(), dialect)
+    }
+
+    fn could_replace(&self, before: &Self) -> bool {
+        before.connection_id == self.connection_id && before.status.is_connected()
     }
 
     /// Whether someone is exchanging the token now.
@@ -312,6 +344,7 @@ mod tests {
             url_values: BTreeMap::new(),
             facts: BTreeMap::new(),
             redeemed_from: None,
+            identity: None,
             lease: None,
             maybe_spent: false,
             failures: 0,

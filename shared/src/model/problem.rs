@@ -80,6 +80,8 @@ codes! {
         "Keep the keys listed under errors as they are, or repeat with ?force=true to delete the values.";
     InUse "in-use" "It is still in use"
         "Remove what depends on it first.";
+    AlreadyConnected "already-connected" "The grant is connected already"
+        "Send replace: true if the imported tokens are to take its place; its own are not revoked at the provider.";
     Conflict "conflict" "Someone else changed it at the same time"
         "Read it again and repeat the change.";
     StaleRevision "stale-revision" "It has changed since it was read"

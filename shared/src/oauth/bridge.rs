@@ -14,10 +14,11 @@ use super::{
     answer::{accepted, unreadable},
     credentials::Credentials,
     dialect::{facts, spoken, understood},
+    identity,
     outbound::{Outbound, Purpose},
     token_answer::TokenAnswer,
 };
-use crate::model::{Timestamp, dialect::Dialect, failure::Failure};
+use crate::model::{Timestamp, dialect::Dialect, failure::Failure, identity::Identity};
 
 /// Carries one token request.
 pub(super) struct Bridge<'a> {
@@ -28,7 +29,14 @@ pub(super) struct Bridge<'a> {
     pub(super) credentials: Credentials<'a>,
     pub(super) dialect: &'a Dialect,
     /// What the answer said beside the tokens.
-    pub(super) facts: OnceLock<BTreeMap<String, String>>,
+    pub(super) beside: OnceLock<Beside>,
+}
+
+/// What a token answer says that `oauth2` has no place for.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    pub(super) facts: BTreeMap<String, String>,
+    pub(super) identity: Option<Identity>,
 }
 
 impl<'c> AsyncHttpClient<'c> for Bridge<'_> {
@@ -49,7 +57,8 @@ impl Bridge<'_> {
         let answer = self.outbound.send(request, Purpose::TokenExchange).await?;
         let body = accepted(&answer, &sent, self.now, self.dialect)?.ok_or_else(|| unreadable(&answer))?;
         // One request, one answer: nobody has set it before.
-        let _ = self.facts.set(facts(&body, self.dialect));
+        let (facts, identity) = (facts(&body, self.dialect), identity::of_answer(&body, self.dialect));
+        let _ = self.beside.set(Beside { facts, identity });
         let body = understood(&body, self.dialect);
         TokenAnswer::read(&body).map_err(|reason| Failure::new("malformed-answer", reason))?;
 

@@ -8,10 +8,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::token_answer::number;
-use crate::model::dialect::{Dialect, ExpiresInUnit, TokenBody, member};
-
-/// The longest fact that is kept, in characters. They are ids and addresses, and stand in the grant's item.
-const LONGEST_FACT: usize = 512;
+use crate::model::dialect::{Dialect, ExpiresInUnit, TokenBody, fact_text, member};
 
 /// A token request as the provider wants it.
 pub(super) fn spoken(mut request: HttpRequest, dialect: &Dialect) -> HttpRequest {
@@ -58,17 +55,6 @@ pub(super) fn understood(answer: &Map<String, Value>, dialect: &Dialect) -> Map<
 pub(super) fn facts(answer: &Map<String, Value>, dialect: &Dialect) -> BTreeMap<String, String> {
     let fact = |path: &String| Some((path.clone(), fact_text(member(answer, path)?)?));
     dialect.token_facts.iter().filter_map(fact).collect()
-}
-
-fn fact_text(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(yes) => yes.to_string(),
-        Value::Null | Value::Array(_) | Value::Object(_) => return None,
-    };
-    let plain = !text.is_empty() && !text.chars().any(char::is_control);
-    (plain && text.chars().count() <= LONGEST_FACT).then_some(text)
 }
 
 /// Of what the redirect back brought, what the connection wants to know.

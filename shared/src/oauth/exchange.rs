@@ -10,7 +10,7 @@ use oauth2::{
 use url::Url;
 
 use super::{
-    bridge::Bridge,
+    bridge::{Beside, Bridge},
     credentials::Credentials,
     outbound::Outbound,
     token_answer::{TokenAnswer, TokenSet},
@@ -137,7 +137,7 @@ fn bridge<'a>(
 ) -> Bridge<'a> {
     let Registration { credentials, dialect, .. } = *registration;
     let sent = sent.into_iter().flatten().chain(credentials.secret()).map(Secret::expose).collect();
-    Bridge { outbound, sent, now, credentials, dialect, facts: OnceLock::new() }
+    Bridge { outbound, sent, now, credentials, dialect, beside: OnceLock::new() }
 }
 
 /// As one, for `oauth2` would put spaces between them.
@@ -152,11 +152,11 @@ fn token_set(
     bridge: Bridge<'_>,
     now: Timestamp,
 ) -> Result<TokenSet, Failure> {
-    let facts = bridge.facts.into_inner().unwrap_or_default();
+    let Beside { facts, identity } = bridge.beside.into_inner().unwrap_or_default();
     match answer {
         Ok(answer) => {
             let default_lifetime = registration.dialect.default_lifetime.map(Duration::from_secs);
-            Ok(TokenSet { facts, ..answer.into_token_set(now, default_lifetime) })
+            Ok(TokenSet { facts, identity, ..answer.into_token_set(now, default_lifetime) })
         }
         Err(RequestTokenError::Request(failure)) => Err(failure),
         // The bridge lets nothing else through. Should `oauth2` think of something, its error stays here: a parse

@@ -13,6 +13,7 @@ mod bridge;
 mod credentials;
 mod dialect;
 mod exchange;
+mod identity;
 mod outbound;
 mod revoke;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use authorize::{AuthorizeRequest, PkceChallenge, authorize_url, new_pkce, ra
 pub use credentials::Credentials;
 pub use dialect::callback_facts;
 pub use exchange::{Registration, client_credentials, exchange_code, refresh};
+pub use identity::verify;
 pub use outbound::{Outbound, Relaxed};
 pub use revoke::{Revocation, revoke};
-pub use token_answer::{ExpirySource, TokenSet};
+pub use token_answer::{ASSUMED_LIFETIME, ExpirySource, TokenSet, unverified_jwt_expiry};

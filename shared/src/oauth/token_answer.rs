@@ -7,11 +7,11 @@ use oauth2::{AccessToken, RefreshToken, Scope, TokenResponse, basic::BasicTokenT
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::{Map, Value};
 
-use crate::model::{Secret, Timestamp};
+use crate::model::{Secret, Timestamp, identity::Identity};
 
 /// What is assumed when nobody says when a token expires. Most live an hour; a token renewed too early costs a
 /// request, one renewed too late a failed workflow.
-const ASSUMED_LIFETIME: Duration = Duration::from_secs(60 * 60);
+pub const ASSUMED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// Ten years, the longest lifetime that is believed. Larger ones mean "for ever", and nothing lasts for ever.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -39,6 +39,8 @@ pub struct TokenSet {
     pub expiry_source: ExpirySource,
     /// What the provider said besides, as the connection's dialect has it kept.
     pub facts: BTreeMap<String, String>,
+    /// Who signed in, if an ID token says it.
+    pub identity: Option<Identity>,
 }
 
 /// How a token's expiry is known, from the most to the least certain.
@@ -121,6 +123,7 @@ impl TokenAnswer {
             lifetime,
             expiry_source,
             facts: BTreeMap::new(),
+            identity: None,
         }
     }
 
@@ -207,7 +210,12 @@ fn from_unix(number: f64) -> Timestamp {
 
 /// The `exp` of a JWT (RFC 7519 4.1.4). Unverified: the token is not ours to judge, and whoever could forge this could
 /// as well have sent `expires_in`.
-fn unverified_jwt_expiry(token: &str) -> Option<Timestamp> {
+pub fn unverified_jwt_expiry(token: &str) -> Option<Timestamp> {
+    unverified_claims(token)?.get("exp").and_then(number).map(from_unix)
+}
+
+/// The claims of a JWT (RFC 7519 section 3), whoever signed it.
+pub(super) fn unverified_claims(token: &str) -> Option<Map<String, Value>> {
     let mut parts = token.split('.');
     let (Some(_header), Some(claims), Some(_signature), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -215,8 +223,7 @@ fn unverified_jwt_expiry(token: &str) -> Option<Timestamp> {
         return None;
     };
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    let claims: Map<String, Value> = serde_json::from_slice(&claims).ok()?;
-    claims.get("exp").and_then(number).map(from_unix)
+    serde_json::from_slice(&claims).ok()
 }
 
 impl TokenResponse for TokenAnswer {

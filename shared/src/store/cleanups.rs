@@ -1,7 +1,7 @@
-//! What is still to be done for things that were deleted: one item each, written together with the deletion.
+//! What is still to be done for things that were deleted, or that nobody came back for: one item each, written together
+//! with the deletion, or with what waits.
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{
     ItemKey, Store,
@@ -19,6 +19,7 @@ const AT_ONCE: usize = 100;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cleanup {
     pub after: Deleted,
+    /// Or when it will be, for what waits.
     pub deleted_at: Timestamp,
 }
 
@@ -29,16 +30,19 @@ pub enum Deleted {
     Connection(Box<Connection>),
     Integration(Box<Integration>),
     Organization(OrganizationId),
+    /// A sign-in that holds tokens back until someone says whether they mean it: the hash of its state.
+    SignIn(String),
 }
 
 impl Cleanup {
     fn key(&self) -> ItemKey {
-        let id: Uuid = match &self.after {
-            Deleted::Connection(connection) => connection.id.uuid(),
-            Deleted::Integration(integration) => integration.id.uuid(),
-            Deleted::Organization(id) => id.uuid(),
+        let id = match &self.after {
+            Deleted::Connection(connection) => connection.id.to_string(),
+            Deleted::Integration(integration) => integration.id.to_string(),
+            Deleted::Organization(id) => id.to_string(),
+            Deleted::SignIn(state) => state.clone(),
         };
-        ItemKey::new(CLEANUPS, id.to_string())
+        ItemKey::new(CLEANUPS, id)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::model::{
     Code, ConnectionId, FoldedName, GrantId, Incarnation, OrganizationId, Problem, Scope, Sealed, Timestamp,
     connection::{Connection, LastError},
     grant::{Grant, GrantStatus},
+    identity::Identity,
 };
 
 /// A connection, or a grant on one, as the index over connections' names has it.
@@ -76,6 +77,8 @@ pub struct NewTokens {
     pub facts: std::collections::BTreeMap<String, String>,
     /// The sign-in whose refresh token was redeemed for them.
     pub redeemed_from: Option<Incarnation>,
+    /// None keeps the one there is.
+    pub identity: Option<Identity>,
     /// A refresh that someone without `edit` forced.
     pub forced: bool,
     /// Another exchange may have presented the same refresh token: a provider that takes that for theft may yet end the
@@ -91,6 +94,17 @@ pub struct FailedExchange {
     pub next: NextAttempt,
     /// The refresh token may have been spent.
     pub maybe_spent: bool,
+}
+
+/// What a new grant came of.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    /// A sign-in with this ticket, by its hash.
+    Ticket(&'a str),
+    /// The same, but it was held with this state; and what to tell whoever comes with that again.
+    Held { ticket: &'a str, state: &'a str, outcome: &'a str },
+    /// It was brought along from elsewhere.
+    Import,
 }
 
 /// A part of a shard's due grants.
@@ -276,8 +290,8 @@ impl Store {
         self.update_grant(key, &update, &condition, values).await
     }
 
-    /// Writes the grant of a finished sign-in in place of `replaced`, and uses up the ticket. `Err(Ok(()))`: the grant
-    /// moved meanwhile, read it again; any other refusal is a problem.
+    /// Writes a new grant in place of `replaced`, and uses up what it came of. `Ok(Err(()))`: the grant moved meanwhile,
+    /// read it again; any other refusal is a problem.
     pub async fn connect_grant(
         &self,
         key: &ItemKey,
@@ -285,14 +299,10 @@ impl Store {
         connection: &Connection,
         grant: &Grant,
         replaced: Option<&Grant>,
-        ticket: &str,
+        origin: &Origin<'_>,
     ) -> Result<Result<(), ()>, Problem> {
         let item = grant_item(key, grant)?;
         let connection_key = ItemKey::connection(connection.scope, &connection.name.folded());
-        let unused = Condition::new(
-            "attribute_exists(pk) AND attribute_not_exists(used_at)",
-            [(":now", text(grant.updated_at.to_string()))],
-        );
         let very_one = Condition::has_id(connection.id);
         let transaction = Transaction::new(self).in_scope(scope)?;
         // The connection's own state is that of its own scope's grant.
@@ -302,11 +312,8 @@ impl Store {
         } else {
             transaction.check(&connection_key, very_one, Refused::ParentGone)?
         };
-        let connected = transaction
-            .update(&ItemKey::ticket(ticket), "SET used_at = :now", unused, Refused::ParentGone)?
-            .put(item, unchanged(replaced), Refused::Changed)?
-            .commit()
-            .await?;
+        let transaction = transaction.using_up(origin, grant)?;
+        let connected = transaction.put(item, unchanged(replaced), Refused::Changed)?.commit().await?;
         match connected {
             Ok(()) => Ok(Ok(())),
             Err(Refused::Changed) => Ok(Err(())),
@@ -314,6 +321,21 @@ impl Store {
                 Err(refused.into_problem(Problem::new(Code::Conflict, "The grant was changed meanwhile.")))
             }
         }
+    }
+
+    /// Adds who signed in, unless someone else has since, or a refresh has brought it.
+    pub async fn note_identity(
+        &self,
+        key: &ItemKey,
+        incarnation: Incarnation,
+        identity: &Identity,
+    ) -> Result<(), Problem> {
+        let values = Item::from([
+            (":identity".to_owned(), attribute(identity)?),
+            (":incarnation".to_owned(), text(incarnation.to_string())),
+        ]);
+        let condition = "incarnation = :incarnation AND attribute_not_exists(signed_in_as)";
+        self.update_grant(key, "SET signed_in_as = :identity", condition, values).await.map(drop)
     }
 
     /// Some of the grants of a shard whose time had come at `now`, the most overdue first, and where to go on.
@@ -375,7 +397,7 @@ impl Store {
         let update = "SET #status = :status, incarnation = :new_incarnation, disconnected_at_revision = :revision, \
                       updated_at = :now \
                       REMOVE access_token, refresh_token, lease_owner, lease_until, due_shard, refresh_at, retry_at, \
-                      last_error, maybe_spent, failures, issued_at, expires_at";
+                      last_error, maybe_spent, failures, issued_at, expires_at, signed_in_as";
         Ok(match self.update_grant(key, update, &condition.expression, condition.values).await? {
             Written::Done(_) => true,
             // The answer to an earlier try of the SDK was lost, but the try was not.
@@ -460,6 +482,26 @@ impl Store {
                 Ok(Written::Forestalled(found.map(Box::new)))
             }
         }
+    }
+}
+
+impl Transaction<'_> {
+    /// A ticket serves one grant, and a grant that was held is placed once.
+    fn using_up(self, origin: &Origin<'_>, grant: &Grant) -> Result<Self, Problem> {
+        let ticket = match *origin {
+            Origin::Import => return Ok(self),
+            Origin::Ticket(ticket) | Origin::Held { ticket, .. } => ticket,
+        };
+        let now = text(grant.updated_at.to_string());
+        let unused =
+            Condition::new("attribute_exists(pk) AND attribute_not_exists(used_at)", [(":now", now)]);
+        let transaction =
+            self.update(&ItemKey::ticket(ticket), "SET used_at = :now", unused, Refused::ParentGone)?;
+        let Origin::Held { state, outcome, .. } = *origin else { return Ok(transaction) };
+        let values = [(":held", text(grant.incarnation.to_string())), (":outcome", text(outcome))];
+        let still_held = Condition::new("held.incarnation = :held", values);
+        let update = "SET outcome = :outcome REMOVE held";
+        transaction.update(&ItemKey::callback_state(state), update, still_held, Refused::ParentGone)
     }
 }
 
@@ -594,6 +636,10 @@ fn token_update(grant: GrantId, tokens: &NewTokens, now: Timestamp) -> Result<Up
     if let Some(scopes) = &tokens.scopes {
         set.push("scopes = :scopes");
         values.insert(":scopes".to_owned(), attribute(scopes)?);
+    }
+    if let Some(identity) = &tokens.identity {
+        set.push("signed_in_as = :identity");
+        values.insert(":identity".to_owned(), attribute(identity)?);
     }
     if let Some(at) = tokens.refresh_at {
         set.extend(["refresh_at = :refresh_at", "due_shard = :due_shard"]);

@@ -7,10 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ItemKey, Store,
+    cleanups::{Cleanup, Deleted},
     error::{found_instead, problem},
-    item::{from_item, number, text, to_item},
+    item::{attribute, from_item, number, text, to_item},
+    transaction::{Condition, Refused, Transaction},
 };
-use crate::model::{ConnectionId, Name, Problem, Scope, Sealed, Timestamp};
+use crate::model::{
+    Code, ConnectionId, Incarnation, Name, Problem, Scope, Sealed, Timestamp, grant::Grant,
+    identity::Identity,
+};
 
 /// A link that was given out: who asked for which connection to be connected, for whom.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +56,10 @@ pub struct CallbackState {
     /// Which callback that was.
     #[serde(default)]
     pub used_by: Option<String>,
+    /// The grant that it would have become, while it is not clear that it may replace the one there is. Its tokens are
+    /// sealed for the item that they are meant for.
+    #[serde(default)]
+    pub held: Option<Grant>,
     /// What came of it, for whoever reloads the page.
     pub outcome: Option<String>,
 }
@@ -135,6 +144,72 @@ impl Store {
             .await
             .map_err(problem)?;
         Ok(())
+    }
+
+    /// Holds a new grant back with the state that its sign-in has used up: for a person `until` then, and for the cleaner
+    /// a while longer.
+    pub async fn hold_grant(
+        &self,
+        hash: &str,
+        grant: &Grant,
+        until: Timestamp,
+        kept_until: Timestamp,
+    ) -> Result<(), Problem> {
+        let used = Condition::new(
+            "attribute_exists(used_at)",
+            [
+                (":held", attribute(grant)?),
+                (":until", text(until.to_string())),
+                (":expires_on", number(kept_until.unix_seconds())),
+            ],
+        );
+        let update = "SET held = :held, expires_at = :until, expires_on = :expires_on REMOVE verifier";
+        let cleanup = Cleanup { after: Deleted::SignIn(hash.to_owned()), deleted_at: until };
+        let held = Transaction::new(self)
+            .update(&ItemKey::callback_state(hash), update, used, Refused::ParentGone)?
+            .and_clean_up(&cleanup)?
+            .commit()
+            .await?;
+        let gone = || Problem::new(Code::Conflict, "The sign-in was forgotten before it came to its end.");
+        held.map_err(|refused| refused.into_problem(gone()))
+    }
+
+    /// Adds who signed in to a grant that is held.
+    pub async fn note_held_identity(&self, hash: &str, identity: &Identity) -> Result<(), Problem> {
+        let request = self.client.update_item().table_name(&self.data);
+        request
+            .set_key(Some(ItemKey::callback_state(hash).attributes()))
+            .update_expression("SET held.signed_in_as = :identity")
+            .condition_expression("attribute_exists(held)")
+            .expression_attribute_values(":identity", attribute(identity)?)
+            .send()
+            .await
+            .map_err(problem)?;
+        Ok(())
+    }
+
+    /// Takes away the grant that is held, and says what came of it. False if another has taken it.
+    pub async fn take_held(&self, hash: &str, held: Incarnation, outcome: &str) -> Result<bool, Problem> {
+        let caller = uuid::Uuid::new_v4().to_string();
+        let request = self.client.update_item().table_name(&self.data);
+        let sent = request
+            .set_key(Some(ItemKey::callback_state(hash).attributes()))
+            .update_expression("SET outcome = :outcome, taken_by = :caller REMOVE held")
+            .condition_expression("held.incarnation = :held")
+            .expression_attribute_values(":outcome", text(outcome))
+            .expression_attribute_values(":held", text(held.to_string()))
+            .expression_attribute_values(":caller", text(&caller))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                // The answer to an earlier try of the SDK was lost, but the try was not.
+                let found = found_instead(error)?;
+                Ok(found.is_some_and(|found| found.get("taken_by") == Some(&text(&caller))))
+            }
+        }
     }
 
     async fn put_passing<T: Serialize>(

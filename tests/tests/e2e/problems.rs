@@ -112,6 +112,11 @@ async fn provoke(code: Code) -> Answer {
             app.integration("Halo", json!({"connection": connection.name})).await;
             root.delete(&connection.path("")).await
         }
+        Code::AlreadyConnected => {
+            let provider = TestProvider::start().await;
+            let connection = app.connected(&provider).await;
+            root.post(&connection.path("/import"), json!({"refresh_token": "from-elsewhere"})).await
+        }
         Code::Conflict => {
             // As if someone else had always just written: no condition of an update ever holds.
             let app = TestApp::alone().await;

@@ -9,9 +9,10 @@ use bifrost::{
 };
 
 pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response, Problem> {
+    let state = Secret::from(request.query("state").unwrap_or_default().to_owned());
     let arrival = Arrival {
         segment: request.path("connection"),
-        state: request.query("state").unwrap_or_default().to_owned().into(),
+        state: state.clone(),
         code: request.query("code").map(|code| Secret::from(code.to_owned())),
         error: request.query("error"),
         error_description: request.query("error_description"),
@@ -20,7 +21,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     };
     let cookie = |name: &str| pages::cookie(&request, name);
     match bifrost.finish(arrival, cookie, request.deadline()).await {
-        Ok(connected) => Ok(pages::connected(&connected)),
+        Ok(finished) => Ok(pages::finished(&request, &state, &finished)),
         Err(outcome) => Ok(pages::not_connected(&request, &outcome)),
     }
 }

@@ -99,6 +99,8 @@ pub(super) struct Stage {
     pub(super) consents: HashSet<String>,
     /// The tenant that whoever consents next belongs to, whatever the address says.
     pub(super) administrator_of: Option<String>,
+    pub(super) hold_resource: Duration,
+    pub(super) resource_requests: usize,
 }
 
 impl Control {
@@ -129,6 +131,16 @@ impl Control {
     /// How many tokens were brought to the revocation endpoint by a client that authenticated.
     pub fn revocation_count(&self) -> usize {
         self.shared.lock().stage.revocations
+    }
+
+    /// Requests to `/me` from now on wait this long before anything is looked up.
+    pub fn hold_me(&self, hold: Duration) {
+        self.shared.lock().stage.hold_resource = hold;
+    }
+
+    /// How many requests with some token reached `/me`.
+    pub fn me_request_count(&self) -> usize {
+        self.shared.lock().stage.resource_requests
     }
 
     /// Token answers from now on leave this much later. What was asked is done at once: the delay is in the answer.

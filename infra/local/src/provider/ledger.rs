@@ -72,6 +72,8 @@ pub(super) struct Issued {
     pub(super) access_token: String,
     pub(super) refresh_token: Option<String>,
     pub(super) scopes: Vec<String>,
+    /// Who signed in, where that was asked for with the scope `openid`.
+    pub(super) identified: Option<Family>,
 }
 
 /// The terms under which the next tokens are issued.
@@ -239,8 +241,16 @@ impl Ledger {
             self.refresh_tokens.insert(fingerprint(&token), RefreshToken { family, spent_at: None });
             token
         });
-        let granted = || self.families.get(&family).map(|family| family.scopes.clone()).unwrap_or_default();
-        Issued { access_token, refresh_token, scopes: narrowed.unwrap_or_else(granted) }
+        let family = self.families.get(&family);
+        let granted = || family.map(|family| family.scopes.clone()).unwrap_or_default();
+        let asks = |family: &&Family| family.scopes.iter().any(|scope| scope == "openid");
+        let identified = family.filter(|family| family.user.is_some()).filter(asks).cloned();
+        Issued { access_token, refresh_token, scopes: narrowed.unwrap_or_else(granted), identified }
+    }
+
+    /// Keeps in mind what was made elsewhere of someone's secrets.
+    pub(super) fn note_handed_out(&mut self, secret: &str) {
+        self.handed_out.push(secret.to_owned());
     }
 
     /// Who bears this access token, unless it is unknown, expired or revoked.

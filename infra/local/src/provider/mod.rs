@@ -2,7 +2,8 @@
 //! local stack, and as the strict provider of the end-to-end tests.
 //!
 //! It follows RFC 6749 with the advice of RFC 9700: exact redirect URIs, PKCE with S256, codes that work once, and
-//! refresh tokens that work once, where using one again ends everything that came from the same sign-in. What makes
+//! refresh tokens that work once, where using one again ends everything that came from the same sign-in. Whoever asks for
+//! the scope `openid` gets an ID token too. What makes
 //! it a test tool is [`Control`]: it counts what was asked, answers late or not at all on demand, and knows every
 //! secret it ever gave away.
 //!
@@ -14,6 +15,7 @@ mod client;
 mod consent;
 mod control;
 mod device;
+mod identity;
 mod ledger;
 mod options;
 mod pages;

@@ -15,10 +15,13 @@ use super::server::Shared;
 
 /// `GET /me`, with the refusals of RFC 6750, section 3.
 pub(super) async fn me(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let hold = shared.lock().stage.hold_resource;
+    tokio::time::sleep(hold).await;
     let Some(token) = bearer_token(&headers) else {
         return refuse("Bearer", "no bearer token in the Authorization header");
     };
-    let inner = shared.lock();
+    let mut inner = shared.lock();
+    inner.stage.resource_requests += 1;
     let Some(bearer) = inner.ledger.bearer(token) else {
         return refuse("Bearer error=\"invalid_token\"", "the access token is unknown, expired or revoked");
     };

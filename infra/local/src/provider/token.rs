@@ -18,6 +18,7 @@ use super::assertion::Place;
 use super::client::{Refusal, authenticate};
 use super::control::{Fault, TokenRequest};
 use super::device;
+use super::identity::id_token;
 use super::ledger::{Asker, Family, Issued, Terms};
 use super::params::Params;
 use super::server::{HangUp, Inner, Shared};
@@ -143,7 +144,12 @@ fn exchange(
             return Err(Refusal::unsupported_grant_type(format!("{other} is not supported")));
         }
     };
+    let id_token = issued.identified.as_ref().map(|family| id_token(place.issuer, &client.secret, family));
     let mut answer = members(issued, terms.access_token_lifetime);
+    if let Some(id_token) = id_token {
+        ledger.note_handed_out(&id_token);
+        answer.insert("id_token".to_owned(), json!(id_token));
+    }
     if let Some(edit) = &inner.stage.edit_answer {
         edit(&mut answer);
     }

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::{Arrival, Connected};
+use super::{Arrival, Connected, Finished, finish::SignIn};
 use crate::{
     app::{
         Bifrost, Deadline,
@@ -25,11 +25,10 @@ impl Bifrost {
     pub(super) async fn let_in(
         &self,
         arrival: &Arrival<'_>,
-        ticket: &Ticket,
-        ticket_hash: &str,
-        connection: &Connection,
+        sign_in: &SignIn<'_>,
         deadline: Deadline,
-    ) -> Result<Connected, Problem> {
+    ) -> Result<Finished, Problem> {
+        let SignIn { ticket, connection, .. } = *sign_in;
         let Some(tenant) = arrival.parameter(TENANT) else {
             let failure =
                 Failure::new("malformed-answer", "The provider sent neither a tenant nor an error.");
@@ -44,7 +43,7 @@ impl Bifrost {
             return Err(Problem::new(Code::ProviderRefused, detail).fix(fix));
         }
         let scope = ticket.grant_scope;
-        let grant_key = ItemKey::grant(scope, connection.scope, &connection.name.folded());
+        let grant_key = sign_in.key.clone();
         self.begin_anew(&grant_key, connection).await?;
         let values = needed_values(&connection.settings.token_url, &ticket.url_values);
         let reached = Reached {
@@ -63,14 +62,16 @@ impl Bifrost {
             _ => Want::Fresh { min_ttl: None },
         };
         self.usable_token(&reached, want, deadline).await?;
-        self.store.use_ticket(ticket_hash, Timestamp::now()).await?;
+        self.store.use_ticket(&sign_in.state.ticket, Timestamp::now()).await?;
         tracing::info!(connection = %connection.id, scope = %scope, "let in by an administrator");
-        Ok(Connected {
+        Ok(Finished::Connected(Connected {
             connection: connection.name.clone(),
             organization: scope.organization(),
+            // Whom nobody signed in to, nobody has to sign in to again.
             has_refresh_token: true,
+            signed_in: Vec::new(),
             return_to: ticket.return_to.clone(),
-        })
+        }))
     }
 
     /// A client that was disconnected, or whose last attempt failed, may try again at once.

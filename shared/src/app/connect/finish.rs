@@ -1,8 +1,11 @@
 //! The second half of connecting: the provider sent the browser back.
 
-use std::time::Duration;
-
-use super::{VERIFIER, authorization_url, cookie_name, failure_problem, hash, link_invalid};
+use super::{
+    SIGN_IN_TIME, UNANSWERED_TIME, VERIFIER, authorization_url, check_unused,
+    confirm::{ASKING_BUDGET, Finished},
+    cookie_name, failure_problem, hash, link_invalid,
+    place::{Pauses, Place},
+};
 use crate::{
     app::{
         Bifrost, Deadline,
@@ -11,7 +14,7 @@ use crate::{
         refresh::{EXCHANGE_BUDGET, Known, registration, sealed_tokens},
     },
     model::{
-        Code, GrantId, Incarnation, Name, OrganizationId, Problem, Secret, Timestamp,
+        Code, GrantId, Incarnation, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
         connection::{Connection, Flow, LastError},
         failure::{Failure, FailureClass},
         grant::{Grant, GrantStatus},
@@ -19,7 +22,7 @@ use crate::{
     oauth::{self, TokenSet},
     store::{
         ItemKey,
-        grants::NewTokens,
+        grants::{NewTokens, Origin},
         tickets::{CallbackState, Ticket},
     },
 };
@@ -50,6 +53,8 @@ impl Arrival<'_> {
 pub struct Connected {
     pub connection: Name,
     pub organization: Option<OrganizationId>,
+    /// Who signed in, in words; empty if nobody says.
+    pub signed_in: Vec<String>,
     pub has_refresh_token: bool,
     pub return_to: Option<String>,
 }
@@ -65,6 +70,63 @@ pub enum NotConnected {
     Failed { connection: Name, problem: Problem },
 }
 
+/// A sign-in that has come back, and where its grant goes.
+#[derive(Debug)]
+pub(in crate::app) struct SignIn<'a> {
+    pub state_hash: &'a str,
+    pub state: &'a CallbackState,
+    pub ticket: &'a Ticket,
+    pub connection: &'a Connection,
+    pub key: ItemKey,
+}
+
+impl<'a> SignIn<'a> {
+    pub(in crate::app) fn new(
+        state_hash: &'a str,
+        state: &'a CallbackState,
+        ticket: &'a Ticket,
+        connection: &'a Connection,
+    ) -> Self {
+        let key = ItemKey::grant(ticket.grant_scope, connection.scope, &connection.name.folded());
+        Self { state_hash, state, ticket, connection, key }
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        self.ticket.grant_scope
+    }
+
+    /// What it was signed in to is what it would be put on.
+    pub(super) fn check_connection(&self) -> Result<(), Problem> {
+        if self.connection.revision == self.state.connection_revision {
+            return Ok(());
+        }
+        let detail = "The connection was changed while you signed in.";
+        Err(Problem::new(Code::Conflict, detail).fix("Open the link again and sign in once more."))
+    }
+
+    pub(super) fn place(&self) -> Place<'_> {
+        let origin = Origin::Ticket(&self.state.ticket);
+        Place { key: &self.key, scope: self.scope(), connection: self.connection, origin }
+    }
+
+    pub(super) fn connected(&self, grant: &Grant) -> Connected {
+        Connected {
+            connection: self.connection.name.clone(),
+            organization: self.scope().organization(),
+            signed_in: grant.owner().words(&self.connection.settings.dialect),
+            has_refresh_token: grant.refresh_token.is_some(),
+            return_to: self.ticket.return_to.clone(),
+        }
+    }
+}
+
+/// Where the tokens of a sign-in are.
+enum Written {
+    InPlace,
+    /// Beside the state, until it is clear that they may replace the grant there is.
+    Held,
+}
+
 impl Bifrost {
     /// The provider sent the browser back. `cookie` looks one up by its name.
     pub async fn finish(
@@ -72,68 +134,77 @@ impl Bifrost {
         arrival: Arrival<'_>,
         cookie: impl Fn(&str) -> Option<Secret>,
         deadline: Deadline,
-    ) -> Result<Connected, NotConnected> {
+    ) -> Result<Finished, NotConnected> {
         let rejected = NotConnected::Rejected;
         let state_hash = hash(&arrival.state);
-        let state = self.store.callback_state(&state_hash).await.map_err(rejected)?;
-        let state = state.filter(|state| state.expires_at > Timestamp::now());
-        let state = state.ok_or_else(|| rejected(link_invalid()))?;
         // First what tells whose browser this is and from where it comes; only then is the state used up.
-        let brought = cookie(&cookie_name(&state_hash)).map(|cookie| hash(&cookie));
-        if brought.as_ref() != Some(&state.cookie_hash) {
-            let detail = "This browser is not the one that began to connect, or it keeps no cookies.";
-            return Err(rejected(Problem::new(Code::LinkInvalid, detail)));
-        }
-        if state.used_at.is_some() {
+        let state = self.state_of_browser(&state_hash, cookie).await.map_err(rejected)?;
+        if state.used_at.is_some() && state.held.is_none() {
             return Err(NotConnected::Repeated { outcome: state.outcome });
         }
-        let (ticket, connection) = self.unused_ticket(&state.ticket).await.map_err(rejected)?;
+        let (ticket, connection) = self.ticket_and_connection(&state.ticket).await.map_err(rejected)?;
+        let failed = |problem| NotConnected::Failed { connection: connection.name.clone(), problem };
+        let sign_in = SignIn::new(&state_hash, &state, &ticket, &connection);
+        if let Some(held) = &state.held {
+            return self.weigh(&sign_in, held.clone(), deadline).await.map_err(failed);
+        }
+        check_unused(&ticket).map_err(rejected)?;
         check_arrival(&arrival, &connection, &ticket).map_err(rejected)?;
         let used = self.store.use_callback_state(&state_hash, Timestamp::now()).await.map_err(rejected)?;
-        let Some(state) = used else {
+        if used.is_none() {
             return Err(NotConnected::Repeated { outcome: None });
-        };
+        }
 
-        let outcome = self.redeem(&arrival, &state_hash, &state, &ticket, &connection, deadline).await;
+        let outcome = self.redeem(&arrival, &sign_in, deadline).await;
         let text = match &outcome {
-            Ok(_) => format!("{} was connected.", connection.name),
+            Ok(Finished::Connected(_)) => format!("{} was connected.", connection.name),
+            Ok(Finished::Asked(_) | Finished::Kept { .. }) => return outcome.map_err(failed),
             Err(problem) => format!("{} was not connected: {}", connection.name, problem.detail),
         };
         if let Err(problem) = self.store.settle_callback_state(&state_hash, &text).await {
             tracing::warn!(cause = problem.cause_chain(), "the outcome of a sign-in was not kept");
         }
-        outcome.map_err(|problem| NotConnected::Failed { connection: connection.name, problem })
+        outcome.map_err(failed)
+    }
+
+    /// The state, if it is still good and this is the browser that it was given to.
+    pub(super) async fn state_of_browser(
+        &self,
+        state_hash: &str,
+        cookie: impl Fn(&str) -> Option<Secret>,
+    ) -> Result<CallbackState, Problem> {
+        let state = self.store.callback_state(state_hash).await?;
+        let state = state.filter(|state| state.expires_at > Timestamp::now()).ok_or_else(link_invalid)?;
+        let brought = cookie(&cookie_name(state_hash)).map(|cookie| hash(&cookie));
+        if brought.as_ref() != Some(&state.cookie_hash) {
+            let detail = "This browser is not the one that began to connect, or it keeps no cookies.";
+            return Err(Problem::new(Code::LinkInvalid, detail));
+        }
+        Ok(state)
     }
 
     async fn redeem(
         &self,
         arrival: &Arrival<'_>,
-        state_hash: &str,
-        state: &CallbackState,
-        ticket: &Ticket,
-        connection: &Connection,
+        sign_in: &SignIn<'_>,
         deadline: Deadline,
-    ) -> Result<Connected, Problem> {
-        if connection.revision != state.connection_revision {
-            let detail = "The connection was changed while you signed in.";
-            return Err(
-                Problem::new(Code::Conflict, detail).fix("Open the link again and sign in once more.")
-            );
-        }
+    ) -> Result<Finished, Problem> {
+        let SignIn { state, ticket, connection, .. } = *sign_in;
+        sign_in.check_connection()?;
         if let Some(error) = arrival.error {
             let failure = Failure::named_by_provider(error, arrival.error_description, &[]);
             return Err(self.note_connect_failure(ticket, connection, failure).await);
         }
         if connection.settings.flow == Flow::ClientCredentials {
-            return self.let_in(arrival, ticket, &state.ticket, connection, deadline).await;
+            return self.let_in(arrival, sign_in, deadline).await;
         }
         let Some(code) = &arrival.code else {
             let failure = Failure::new("malformed-answer", "The provider sent neither a code nor an error.");
             return Err(self.note_connect_failure(ticket, connection, failure).await);
         };
         // Everything that could fail is in hand before the code is spent.
-        let item = ItemKey::callback_state(state_hash);
-        let scope = ticket.grant_scope;
+        let item = ItemKey::callback_state(sign_in.state_hash);
+        let scope = sign_in.scope();
         let verifier = match &state.verifier {
             Some(sealed) => Some(self.vault.open(scope, &item, VERIFIER, sealed).await?),
             None => None,
@@ -169,87 +240,100 @@ impl Bifrost {
             }
         };
         self.note_accepted(connection, &proof);
-        let key = ItemKey::grant(scope, connection.scope, &connection.name.folded());
         let dialect = &connection.settings.dialect;
         let known = Known {
             dialect,
             url_values: &ticket.url_values,
             facts: &oauth::callback_facts(dialect, |name| arrival.parameter(name)),
+            identity: None,
         };
-        let sealed = sealed_tokens(&key, &data_key, &tokens, &known, tokens.refresh_token.is_some())?;
-        let grant = new_grant(connection, &tokens, sealed);
-        let incarnation = grant.incarnation;
-        let written = self.write_connected(&key, ticket, &state.ticket, connection, grant, deadline).await;
-        if let Err(problem) = written {
+        let swept = tokens.refresh_token.is_some();
+        let sealed = sealed_tokens(&sign_in.key, &data_key, &tokens, &known, swept)?;
+        let mut grant = new_grant(connection, &tokens, sealed);
+        let written = match self.write_signed_in(sign_in, &mut grant, deadline).await {
+            Ok(written) => written,
             // The last try may have been one whose answer was lost: what stands is not to be revoked.
-            let stands = self.store.grant(&key).await?.is_some_and(|grant| grant.incarnation == incarnation);
-            if !stands {
-                let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-                self.revoke(connection, &credentials, &ticket.url_values, token).await;
+            Err(_) if self.stands(sign_in, &grant).await? => Written::InPlace,
+            Err(problem) => {
+                if !self.is_held(sign_in, &grant).await? {
+                    let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
+                    self.revoke(connection, &credentials, &ticket.url_values, token).await;
+                }
                 return Err(problem);
             }
+        };
+        match written {
+            Written::InPlace => {
+                tracing::info!(connection = %connection.id, scope = %scope, "connected");
+                self.note_who(sign_in, &mut grant, &tokens, deadline).await;
+                Ok(Finished::Connected(sign_in.connected(&grant)))
+            }
+            Written::Held => self.weigh(sign_in, grant, deadline).await,
         }
-        tracing::info!(connection = %connection.id, scope = %scope, "connected");
-        Ok(Connected {
-            connection: connection.name.clone(),
-            organization: scope.organization(),
-            has_refresh_token: tokens.refresh_token.is_some(),
-            return_to: ticket.return_to.clone(),
-        })
     }
 
     /// The critical write of a sign-in: retried until the invocation ends, and against the grant as it then is.
-    async fn write_connected(
+    async fn write_signed_in(
         &self,
-        key: &ItemKey,
-        ticket: &Ticket,
-        ticket_hash: &str,
-        connection: &Connection,
-        mut grant: Grant,
+        sign_in: &SignIn<'_>,
+        grant: &mut Grant,
         deadline: Deadline,
-    ) -> Result<(), Problem> {
-        let mut pause = Duration::from_millis(50);
+    ) -> Result<Written, Problem> {
+        let mut pauses = Pauses::until(deadline);
         loop {
-            let written = self.try_write_connected(key, ticket, ticket_hash, connection, &mut grant).await;
-            let problem = match written {
-                Ok(true) => return Ok(()),
-                Ok(false) => {
+            let problem = match self.try_write_signed_in(sign_in, grant).await {
+                Ok(Some(written)) => return Ok(written),
+                Ok(None) => {
                     Problem::new(Code::Conflict, "The grant was changed while it was being connected.")
                 }
                 Err(problem) if problem.code != Code::Unavailable => return Err(problem),
                 Err(problem) => problem,
             };
-            if deadline.remaining() <= pause {
+            if !pauses.pause().await {
                 return Err(problem);
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
 
-    /// False if the grant moved between being read and being written.
-    async fn try_write_connected(
+    /// `None` if the grant moved between being read and being written.
+    async fn try_write_signed_in(
         &self,
-        key: &ItemKey,
-        ticket: &Ticket,
-        ticket_hash: &str,
-        connection: &Connection,
+        sign_in: &SignIn<'_>,
         grant: &mut Grant,
-    ) -> Result<bool, Problem> {
-        let old = self.store.grant(key).await?;
-        // The answer to an earlier try was lost, but the try was not.
-        if old.as_ref().is_some_and(|old| old.incarnation == grant.incarnation) {
-            return Ok(true);
+    ) -> Result<Option<Written>, Problem> {
+        let old = self.store.grant(&sign_in.key).await?;
+        let dialect = &sign_in.connection.settings.dialect;
+        let to_be_learnt = dialect.verify.is_some() && grant.lacks_identity(old.as_ref());
+        if to_be_learnt || grant.needs_confirmation(old.as_ref(), dialect) {
+            let until = Timestamp::now() + SIGN_IN_TIME;
+            self.store.hold_grant(sign_in.state_hash, grant, until, until + UNANSWERED_TIME).await?;
+            return Ok(Some(Written::Held));
         }
-        let continued = old.as_ref().filter(|old| old.connection_id == connection.id);
-        grant.generation = old.as_ref().map_or(0, |old| old.generation) + 1;
-        if let Some(old) = continued {
-            (grant.id, grant.created_at) = (old.id, old.created_at);
+        let placed = self.place_grant(&sign_in.place(), grant, old.as_ref()).await?;
+        Ok(placed.then_some(Written::InPlace))
+    }
+
+    pub(super) async fn stands(&self, sign_in: &SignIn<'_>, grant: &Grant) -> Result<bool, Problem> {
+        let standing = self.store.grant(&sign_in.key).await?;
+        Ok(standing.is_some_and(|standing| standing.incarnation == grant.incarnation))
+    }
+
+    async fn is_held(&self, sign_in: &SignIn<'_>, grant: &Grant) -> Result<bool, Problem> {
+        let held = self.store.callback_state(sign_in.state_hash).await?.and_then(|state| state.held);
+        Ok(held.is_some_and(|held| held.incarnation == grant.incarnation))
+    }
+
+    /// Adds who signed in to a grant that is in its place, if no ID token said so.
+    async fn note_who(&self, sign_in: &SignIn<'_>, grant: &mut Grant, tokens: &TokenSet, deadline: Deadline) {
+        if grant.identity.is_some() || deadline.remaining() < ASKING_BUDGET {
+            return;
         }
-        let scope = ticket.grant_scope;
-        let written =
-            self.store.connect_grant(key, scope, connection, grant, old.as_ref(), ticket_hash).await?;
-        Ok(written.is_ok())
+        grant.identity = self.who(sign_in, &tokens.token_type, &tokens.access_token).await;
+        if let Some(identity) = &grant.identity
+            && let Err(problem) = self.store.note_identity(&sign_in.key, grant.incarnation, identity).await
+        {
+            tracing::warn!(cause = problem.cause_chain(), "who signed in was not kept");
+        }
     }
 
     /// Keeps the reason on the connection, if the sign-in was for the connection's own grant, and turns it into what the
@@ -309,6 +393,7 @@ fn new_grant(connection: &Connection, tokens: &TokenSet, sealed: NewTokens) -> G
         url_values: sealed.url_values,
         facts: sealed.facts,
         redeemed_from: None,
+        identity: sealed.identity,
         lease: None,
         maybe_spent: false,
         failures: 0,

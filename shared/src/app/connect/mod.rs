@@ -1,12 +1,16 @@
 //! Connecting: from the link that an administrator asks for to the grant that the provider's answer becomes.
 //!
 //! The browser passes through four steps: it opens the link and sees what is about to be connected ([`Bifrost::offer`]),
-//! says yes ([`Bifrost::begin`]), signs in at the provider, and comes back ([`Bifrost::finish`]). Every step proves that
-//! it is the same browser as the one before: a mail scanner that opens links, a forwarded link or a stolen redirect does
-//! nothing by itself.
+//! says yes ([`Bifrost::begin`]), signs in at the provider, and comes back ([`Bifrost::finish`]). Where that makes someone
+//! else of the one who was connected, there is a fifth: they say whether they mean it ([`Bifrost::decide`]). Every step
+//! proves that it is the same browser as the one before: a mail scanner that opens links, a forwarded link or a stolen
+//! redirect does nothing by itself.
 
+mod confirm;
 mod consent;
 mod finish;
+mod import;
+mod place;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -34,13 +38,18 @@ use crate::{
         tickets::{CallbackState, Ticket},
     },
 };
+pub use confirm::{Decision, Finished, Question};
+pub(super) use finish::SignIn;
 pub use finish::{Arrival, Connected, NotConnected};
+pub use import::{ImportedGrant, OrganizationGrant};
 
 /// How long a link is good if nothing else is asked for, and at most.
 const DEFAULT_VALIDITY: u64 = 900;
 const LONGEST_VALIDITY: u64 = 7 * 24 * 3600;
 /// How long a person may take at the provider's sign-in, and a used state keeps its outcome.
 pub const SIGN_IN_TIME: Duration = Duration::from_secs(10 * 60);
+/// How long the cleaner has for what was held back for a question that nobody answered.
+const UNANSWERED_TIME: Duration = Duration::from_secs(3600);
 /// The attribute that the PKCE verifier is sealed under.
 const VERIFIER: &str = "verifier";
 
@@ -156,13 +165,7 @@ impl Bifrost {
         let LinkRequest { return_to, valid_for } =
             LinkRequest::from_input(input, &self.environment.return_to_origins)?;
         let GrantPlace { owner, scope: grant_scope } = place;
-        if let Some(id) = grant_scope.organization()
-            && self.store.organization(id).await?.is_none()
-        {
-            return Err(Problem::not_found("organization", id));
-        }
-        let connection = self.store.connection(owner, &name.folded()).await?;
-        let connection = connection.ok_or_else(|| Problem::not_found("connection", name))?;
+        let connection = self.connection_in_place(place, name).await?;
         if connection.settings.connect_url().is_none() {
             let detail = format!(
                 "{} has the flow client_credentials: nobody signs in to it. Where an administrator of a tenant must let \
@@ -187,12 +190,25 @@ impl Bifrost {
             used_at: None,
         };
         let token = oauth::random_secret();
-        self.store.create_ticket(&hash(&token), &ticket, ticket.expires_at + SIGN_IN_TIME).await?;
+        // For the sign-ins that it began, and the questions that they end with.
+        let kept_until = ticket.expires_at + SIGN_IN_TIME + SIGN_IN_TIME + UNANSWERED_TIME;
+        self.store.create_ticket(&hash(&token), &ticket, kept_until).await?;
         if grant_scope == owner {
             self.store.connection_pending(&connection, ticket.expires_at).await?;
         }
         let connect_url = Exposed(format!("{public_url}/connect/{}", token.expose()).into());
         Ok(ConnectLink { connect_url, expires_at: ticket.expires_at })
+    }
+
+    /// The connection, for a scope that there is.
+    async fn connection_in_place(&self, place: GrantPlace, name: &Name) -> Result<Connection, Problem> {
+        if let Some(id) = place.scope.organization()
+            && self.store.organization(id).await?.is_none()
+        {
+            return Err(Problem::not_found("organization", id));
+        }
+        let connection = self.store.connection(place.owner, &name.folded()).await?;
+        connection.ok_or_else(|| Problem::not_found("connection", name))
     }
 
     /// What is about to be connected. Changes nothing.
@@ -242,6 +258,7 @@ impl Bifrost {
             expires_at: now + SIGN_IN_TIME,
             used_at: None,
             used_by: None,
+            held: None,
             outcome: None,
         };
         let authorize_url = oauth::authorize_url(&AuthorizeRequest {
@@ -267,19 +284,20 @@ impl Bifrost {
 
     /// A link that may still be followed, and the very connection it is for.
     async fn open_ticket(&self, ticket_hash: &str) -> Result<(Ticket, Connection), Problem> {
-        let (ticket, connection) = self.unused_ticket(ticket_hash).await?;
+        let (ticket, connection) = self.ticket_and_connection(ticket_hash).await?;
+        check_unused(&ticket)?;
         if ticket.expires_at <= Timestamp::now() {
             return Err(Problem::new(Code::LinkInvalid, "This link has expired."));
         }
         Ok((ticket, connection))
     }
 
-    /// A ticket that no sign-in has used up. One that expires while its bearer is signing in serves to the end.
-    async fn unused_ticket(&self, ticket_hash: &str) -> Result<(Ticket, Connection), Problem> {
+    /// A ticket, and the very connection that it is for. One that expires while its bearer is signing in serves to the end.
+    pub(in crate::app) async fn ticket_and_connection(
+        &self,
+        ticket_hash: &str,
+    ) -> Result<(Ticket, Connection), Problem> {
         let ticket = self.store.ticket(ticket_hash).await?.ok_or_else(link_invalid)?;
-        if ticket.used_at.is_some() {
-            return Err(Problem::new(Code::LinkInvalid, "This link has been used."));
-        }
         let connection = self.store.connection(ticket.owner, &ticket.connection_name.folded()).await?;
         let connection = connection.filter(|connection| connection.id == ticket.connection_id);
         Ok((ticket, connection.ok_or_else(link_invalid)?))
@@ -287,7 +305,7 @@ impl Bifrost {
 
     /// What fills the placeholders of a connection's URLs for one scope; a missing one is the caller's to mend. Without
     /// an integration, that of the connection's own name fills them.
-    async fn values_for(
+    pub(super) async fn values_for(
         &self,
         scope: Scope,
         connection: &Connection,
@@ -331,6 +349,14 @@ fn authorization_url(connection: &Connection, ticket: &Ticket) -> Result<url::Ur
     fill(&connection.settings, template, &ticket.url_values)
 }
 
+/// A ticket serves one sign-in that succeeds.
+fn check_unused(ticket: &Ticket) -> Result<(), Problem> {
+    match ticket.used_at {
+        Some(_) => Err(Problem::new(Code::LinkInvalid, "This link has been used.")),
+        None => Ok(()),
+    }
+}
+
 fn link_invalid() -> Problem {
     Problem::new(Code::LinkInvalid, "There is no such link, or it is for a connection that is gone.")
 }
@@ -343,6 +369,11 @@ fn failure_problem(failure: Failure) -> Problem {
 /// Tickets, states and cookies are 256 random bits, stored as their SHA-256.
 fn hash(secret: &Secret) -> String {
     sha256_hex(&[secret.expose()])
+}
+
+/// The name of the cookie that comes back with a state.
+pub fn state_cookie(state: &Secret) -> String {
+    cookie_name(&hash(state))
 }
 
 /// Named after the state, so that two tabs don't disturb each other.

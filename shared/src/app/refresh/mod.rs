@@ -36,6 +36,7 @@ use crate::{
         connection::{Connection, Flow, LastError},
         failure::{Failure, FailureClass},
         grant::{Decision, Grant, GrantStatus, Lease, Refusal, Want, Warning},
+        identity::Identity,
     },
     oauth::{self, TokenSet},
     store::{
@@ -47,8 +48,8 @@ use crate::{
 pub(super) use breaker::breaker_key;
 use breaker::{Pass, Paused, tenant};
 use failure::{failing_text, refusal_problem, warning_text};
-pub(super) use tokens::{ACCESS_TOKEN, Known, REFRESH_TOKEN, registration, sealed_tokens};
-use tokens::{first_grant, jitter};
+use tokens::first_grant;
+pub(super) use tokens::{ACCESS_TOKEN, Known, REFRESH_TOKEN, jitter, registration, sealed_tokens};
 
 /// What must be left of the invocation before a token is spent: 45 s for the exchange, 10 s for the write.
 pub(super) const EXCHANGE_BUDGET: Duration = Duration::from_secs(55);
@@ -92,6 +93,7 @@ struct Prepared {
     token_url: url::Url,
     url_values: BTreeMap<String, String>,
     facts: BTreeMap<String, String>,
+    identity: Option<Identity>,
 }
 
 impl Bifrost {
@@ -276,7 +278,8 @@ impl Bifrost {
         // Last, because an assertion ages.
         let audience = audience(connection, &token_url, &url_values);
         let proof = self.proof(connection, &credentials, vec![audience]).await?;
-        Ok(Prepared { credentials, proof, data_key, refresh_token, token_url, url_values, facts })
+        let identity = seen.and_then(|grant| grant.identity.clone());
+        Ok(Prepared { credentials, proof, data_key, refresh_token, token_url, url_values, facts, identity })
     }
 
     async fn refresh_token_of(
@@ -408,6 +411,7 @@ impl Bifrost {
             dialect: &reached.connection.settings.dialect,
             url_values: &prepared.url_values,
             facts: &prepared.facts,
+            identity: prepared.identity.as_ref(),
         };
         let new = NewTokens {
             forced,

@@ -9,6 +9,7 @@ use crate::{
         connection::Connection,
         dialect::Dialect,
         grant::{Grant, GrantStatus, Lease, sweep_at},
+        identity::Identity,
     },
     oauth::{Credentials, Registration, TokenSet},
     store::{ItemKey, grants::NewTokens},
@@ -37,6 +38,7 @@ pub(super) fn first_grant(reached: &Reached, lease: Lease, now: Timestamp) -> Gr
         url_values: reached.mint_at.clone().unwrap_or_default(),
         facts: BTreeMap::new(),
         redeemed_from: None,
+        identity: None,
         lease: Some(lease),
         maybe_spent: false,
         failures: 0,
@@ -76,6 +78,8 @@ pub(in crate::app) struct Known<'a> {
     pub url_values: &'a BTreeMap<String, String>,
     /// What the provider has said so far; its newest word counts.
     pub facts: &'a BTreeMap<String, String>,
+    /// Who signed in, as far as is known.
+    pub identity: Option<&'a Identity>,
 }
 
 /// A token set as it is stored under a grant's key.
@@ -107,12 +111,16 @@ pub(in crate::app) fn sealed_tokens(
             .chain(&tokens.facts)
             .map(|(name, fact)| (name.clone(), fact.clone()))
             .collect(),
+        identity: match (known.identity, tokens.identity.clone()) {
+            (Some(known), Some(newer)) => Some(known.updated(newer)),
+            (_, newer) => newer,
+        },
         forced: false,
         contested: false,
     })
 }
 
 /// From 0 to 1, at random.
-pub(super) fn jitter() -> f64 {
+pub(in crate::app) fn jitter() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }

@@ -116,11 +116,13 @@ const fn row(operation: Operation) -> Row {
         O::ConnectionsToken      => rule(Query,    "+.+ +.+ +.+     +++ +++ +++     +xx +xx"),
         O::ConnectionsRefresh    => rule(Query,    "+.+ +.+ +.+     +++ +++ +++     +xx +xx"),
         O::ConnectionsDisconnect => rule(Grant,    "+.+ -.- -.-     +++ +-- ---     +xx -xx"),
+        O::ConnectionsImport     => rule(Grant,    "+.+ -.- -.-     +++ +-- ---     +xx -xx"),
 
         O::ConnectOffer          => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
         O::ConnectContinue       => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
         O::CallbackNamed         => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
         O::CallbackShared        => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
+        O::ConfirmSwitch         => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
 
         O::OrganizationsCreate   => rule(Nothing,  "+.. -.. -..     +.. -.. -..     -.. -.."),
         O::OrganizationsList     => rule(Nothing,  "+.. -.. -..     +.. -.. -..     -.. -.."),

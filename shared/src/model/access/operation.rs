@@ -50,10 +50,12 @@ operations! {
     ConnectionsToken      "connections-token"      GET    "/connections/{name}/token";
     ConnectionsRefresh    "connections-refresh"    POST   "/connections/{name}/refresh";
     ConnectionsDisconnect "connections-disconnect" POST   "/connections/{name}/disconnect";
+    ConnectionsImport     "connections-import"     POST   "/connections/{name}/import";
     ConnectOffer          "oauth-connect"          GET    "/connect/{ticket}";
     ConnectContinue       "oauth-connect"          POST   "/connect/{ticket}";
     CallbackNamed         "oauth-callback"         GET    "/oauth/callback/{connection}";
     CallbackShared        "oauth-callback"         GET    "/api/oauth/callback";
+    ConfirmSwitch         "oauth-confirm"          POST   "/oauth/confirm";
     OrganizationsCreate   "organizations-create"   POST   "/organizations";
     OrganizationsList     "organizations-list"     GET    "/organizations";
     OrganizationsDelete   "organizations-delete"   DELETE "/organizations/{id}";

@@ -174,6 +174,15 @@ impl House {
                 }
                 (connection, None, 200)
             }
+            O::ConnectionsImport => {
+                let owner = if by_grant { GLOBAL } else { scope };
+                if by_grant {
+                    query = format!("?organization_id={scope}");
+                }
+                let new = with(self.provider.authorization_code(), json!({"name": app.unique("Victim")}));
+                let brought = json!({"refresh_token": "from-elsewhere"});
+                (app.create_connection(owner, new).await.name, Some(brought), 200)
+            }
             O::OrganizationsCreate => (String::new(), Some(json!({"name": "New"})), 201),
             O::OrganizationsDelete => (app.organization("Victim").await.id, None, 204),
             O::KeysCreate => {
@@ -186,7 +195,12 @@ impl House {
                 let key = app.root().post("/keys", body).await.expect(201);
                 (key["id"].as_str().unwrap().to_owned(), None, 204)
             }
-            O::ConnectOffer | O::ConnectContinue | O::CallbackNamed | O::CallbackShared | O::Openapi => {
+            O::ConnectOffer
+            | O::ConnectContinue
+            | O::CallbackNamed
+            | O::CallbackShared
+            | O::ConfirmSwitch
+            | O::Openapi => {
                 panic!("{operation:?} has no caller")
             }
         };

@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod disconnect;
 mod get;
+mod import;
 mod list;
 mod redeemed;
 mod refresh;

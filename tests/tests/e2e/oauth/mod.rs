@@ -1,1 +1,2 @@
 mod callback;
+mod identity;

@@ -56,7 +56,7 @@ impl Walk {
         let connection = json!({
             "name": "HaloPSA", "client_id": "7c2f91", "client_secret": secret,
             "authorization_url": provider.url("/authorize"), "token_url": provider.url("/token"),
-            "revocation_url": provider.url("/revoke"), "scopes": "read offline_access",
+            "revocation_url": provider.url("/revoke"), "scopes": "openid read offline_access",
         });
         let made = self.post(Operation::ConnectionsCreate, json!({"scope": "global"}), connection).await;
         provider.control().register_redirect_uri("7c2f91", made["redirect_uri"].as_str().unwrap());
@@ -82,7 +82,11 @@ impl Walk {
             self.post(Operation::ConnectionsAuthorize, place.clone(), json!({"valid_for": 3600})).await;
         let page = sign_in(&mut Browser::new(), link["connect_url"].as_str().unwrap()).await;
         assert_eq!(page.status, 200, "{} {}", page.text, provider.url(""));
-        self.get(Operation::ConnectionsGet, place).await;
+        self.get(Operation::ConnectionsGet, place.clone()).await;
+        let brought = json!({"refresh_token": "of-the-other-system"});
+        self.send(Operation::ConnectionsImport, place.clone(), Some(brought.clone()), 409).await;
+        let of_globex = json!({"name": "HaloPSA", "scope": "global", "organization_id": GLOBEX});
+        self.send(Operation::ConnectionsImport, of_globex, Some(brought), 200).await;
         let key = json!({"name": "nightly sync", "role": "workflow", "organization_id": ACME});
         let made = self.post(Operation::KeysCreate, json!({}), key).await;
         self.api = app.with_key(made["key"].as_str().unwrap());

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::super::{ClientAuth, RefreshTokens};
-use super::{CLIENT, SECRET, Subject, Tokens, VERIFIER, assert_refused, json, post_form};
+use super::{CLIENT, SECRET, Subject, Tokens, VERIFIER, assert_refused, json, post_form, query};
 
 #[tokio::test]
 async fn a_code_buys_tokens_that_open_the_api() {
@@ -196,4 +199,25 @@ async fn revoking_a_refresh_token_ends_its_family_unless_another_client_asks() {
     assert_eq!(subject.token_at("/revoke", &[("token", &tokens.refresh)]).await.status(), 200);
     assert_eq!(subject.me(&tokens.access).await.status(), 401);
     assert_eq!(subject.token_at("/revoke", &[("token", "never-issued")]).await.status(), 200);
+}
+
+#[tokio::test]
+async fn with_the_scope_openid_a_sign_in_and_its_refreshes_say_who_it_was() {
+    let subject = Subject::start().await;
+    let decided =
+        subject.decide("/authorize", &[("scope", "openid read"), ("user", "bob@example.com")]).await;
+    let answer = json(subject.redeem(&query(&decided)["code"]).await).await;
+    let refreshed = json(subject.refresh(answer["refresh_token"].as_str().unwrap()).await).await;
+    for answer in [answer, refreshed] {
+        let id_token = answer["id_token"].as_str().unwrap();
+        let claims = URL_SAFE_NO_PAD.decode(id_token.split('.').nth(1).unwrap()).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(
+            (&claims["sub"], &claims["email"]),
+            (&"user-bob@example.com".into(), &"bob@example.com".into())
+        );
+        assert_eq!((&claims["iss"], &claims["aud"]), (&subject.provider.url().into(), &CLIENT.into()));
+        assert!(subject.provider.control().secrets_handed_out().contains(&id_token.to_owned()));
+    }
+    assert!(json(subject.redeem(&subject.code().await).await).await["id_token"].is_null());
 }
