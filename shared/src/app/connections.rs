@@ -50,6 +50,7 @@ pub struct ConnectionView {
     pub client_certificate: Option<Certificate>,
     pub client_assertion_audience: Option<String>,
     pub authorization_url: Option<UrlTemplate>,
+    pub device_authorization_url: Option<UrlTemplate>,
     pub admin_consent_url: Option<UrlTemplate>,
     pub token_url: UrlTemplate,
     pub revocation_url: Option<UrlTemplate>,
@@ -247,7 +248,7 @@ pub(super) fn view(
     let grant =
         standing.grant.filter(|grant| grant.connection_id == connection.id && grant.status.is_connected());
     let grant = grant.as_ref();
-    let redirects = connection.settings.connect_url().is_some();
+    let redirects = connection.settings.redirecting_url().is_some();
     let refresh_error = grant.and_then(|grant| grant.last_error.clone());
     let errors = [refresh_error, connection.connect_error.clone(), held_back.clone()];
     let last_error = errors.into_iter().flatten().max_by_key(|error| error.at);
@@ -277,6 +278,7 @@ pub(super) fn view(
         client_certificate: settings.client_certificate,
         client_assertion_audience: settings.client_assertion_audience,
         authorization_url: settings.authorization_url,
+        device_authorization_url: settings.device_authorization_url,
         admin_consent_url: settings.admin_consent_url,
         token_url: settings.token_url,
         revocation_url: settings.revocation_url,

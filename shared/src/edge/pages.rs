@@ -13,7 +13,8 @@ use ring::digest;
 use super::{Request, answer::Response, log};
 use crate::{
     app::connect::{
-        Connected, Decision, Departure, Finished, NotConnected, Offer, Question, SIGN_IN_TIME, state_cookie,
+        Connected, Decision, Departure, Finished, NotConnected, Offer, Question, SIGN_IN_TIME, Waiting,
+        state_cookie,
     },
     model::{Code, Name, Problem, Secret, Timestamp, secret::sha256_hex},
 };
@@ -80,8 +81,14 @@ fn is_form_of(request: &Request, about: &Secret, cookie_name: &str) -> bool {
 /// On to the provider (RFC 9110 section 15.4.4), with the cookie that the callback asks for.
 pub fn departure(request: &Request, departure: &Departure) -> Response {
     let mut response = page(StatusCode::SEE_OTHER, "Signing in", &html! { p { "On to the provider." } });
-    redirect(&mut response, departure.authorize_url.expose());
-    set_cookie(request, &mut response, &departure.cookie_name, &departure.cookie, SIGN_IN_TIME);
+    match &departure.authorize_url {
+        Some(url) => redirect(&mut response, url.expose()),
+        // An empty reference is the page's own address (RFC 3986 section 4.4), which holds the link's secret already.
+        None => redirect(&mut response, "?"),
+    }
+    for (name, cookie) in &departure.cookies {
+        set_cookie(request, &mut response, name, cookie, departure.lifetime);
+    }
     response
 }
 
@@ -92,6 +99,29 @@ pub fn finished(request: &Request, state: &Secret, finished: &Finished) -> Respo
         Finished::Asked(asked) => question(request, state, asked),
         Finished::Kept { connection, before } => kept(connection, before),
     }
+}
+
+/// What to do on another device. The page loads itself again until that is done.
+pub fn waiting(waiting: &Waiting) -> Response {
+    let Waiting { connection, user_code, verification_uri, verification_uri_complete, .. } = waiting;
+    let address = verification_uri_complete.as_ref().unwrap_or(verification_uri);
+    let body = html! {
+        h1 { "Connect " (connection) }
+        p { "Open this address, here or on another device, and sign in:" }
+        p { a href=(address) target="_blank" rel="noopener noreferrer" { (verification_uri) } }
+        p { "Enter this code there, or compare it:" }
+        p.code { (user_code) }
+        p.status { "Waiting for you to sign in. Leave this page open: it looks again by itself." }
+        p { "The code is good until " (waiting.expires_at.to_the_minute()) "." }
+    };
+    let title = format!("Connect {connection}");
+    let mut response = page(StatusCode::OK, &title, &body);
+    // Beyond the provider's interval, so that each look is a question.
+    let seconds = (waiting.ask_again.as_secs() + 1).to_string();
+    if let Ok(seconds) = HeaderValue::from_str(&seconds) {
+        response.headers_mut().insert(HeaderName::from_static("refresh"), seconds);
+    }
+    response
 }
 
 /// The end of a sign-in that succeeded: back to where the person came from, or a page that says so.

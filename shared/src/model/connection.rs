@@ -106,6 +106,10 @@ pub struct ConnectionSettings {
     pub client_secret_ref: Option<String>,
     pub client_secret_expires_at: Option<Timestamp>,
     pub authorization_url: Option<UrlTemplate>,
+    /// Where a code is asked for that a person types in elsewhere (RFC 8628): for a provider without a way back, or
+    /// people without a browser that we could send there.
+    #[serde(default)]
+    pub device_authorization_url: Option<UrlTemplate>,
     /// Where an administrator lets the client into a tenant, for the flow client_credentials.
     #[serde(default)]
     pub admin_consent_url: Option<UrlTemplate>,
@@ -469,8 +473,20 @@ impl ConnectionSettings {
         let client_secret_ref = input.optional::<SecretRef>("client_secret_ref").and_then(|name| name.0);
         let client_secret_expires_at = input.optional("client_secret_expires_at");
         let authorization_url = url(input, "authorization_url", rules);
-        if flow == Flow::AuthorizationCode && authorization_url.is_none() {
-            input.wrong("authorization_url", "is required for the flow authorization_code");
+        let device_authorization_url = url(input, "device_authorization_url", rules);
+        if flow == Flow::AuthorizationCode
+            && authorization_url.is_none()
+            && device_authorization_url.is_none()
+        {
+            let message =
+                "is required for the flow authorization_code, unless there is a device_authorization_url";
+            input.wrong("authorization_url", message);
+        }
+        if flow == Flow::ClientCredentials && device_authorization_url.is_some() {
+            input.wrong(
+                "device_authorization_url",
+                "is for the flow authorization_code, in which people sign in",
+            );
         }
         let admin_consent_url = url(input, "admin_consent_url", rules);
         if flow == Flow::AuthorizationCode && admin_consent_url.is_some() {
@@ -505,6 +521,7 @@ impl ConnectionSettings {
             client_secret_ref,
             client_secret_expires_at,
             authorization_url,
+            device_authorization_url,
             admin_consent_url,
             token_url: token_url?,
             revocation_url,
@@ -633,12 +650,14 @@ impl ConnectionSettings {
 
     /// All URLs of the provider that a grant of the connection is got or kept with.
     pub fn urls(&self) -> impl Iterator<Item = &UrlTemplate> {
-        let urls = [Some(&self.token_url), self.connect_url(), self.revocation_url.as_ref()];
-        urls.into_iter().flatten()
+        let device = self.device_authorization_url.as_ref();
+        [Some(&self.token_url), self.redirecting_url(), device, self.revocation_url.as_ref()]
+            .into_iter()
+            .flatten()
     }
 
-    /// Where a browser is sent to connect: to sign in, or to let the client in. None for a client that needs nobody.
-    pub fn connect_url(&self) -> Option<&UrlTemplate> {
+    /// Where a browser is sent to connect, to come back with what it got there: to sign in, or to let the client in.
+    pub fn redirecting_url(&self) -> Option<&UrlTemplate> {
         match self.flow {
             Flow::AuthorizationCode => self.authorization_url.as_ref(),
             Flow::ClientCredentials => self.admin_consent_url.as_ref(),

@@ -258,8 +258,6 @@ impl Preset {
         for (name, placeholder) in closed {
             preset.dialect.url_values.insert(name.clone(), placeholder.values.clone());
         }
-        // Not a field of connections yet: signing in on another device (RFC 8628) is not supported.
-        preset.device_authorization_url = None;
         preset.dialect.verify = preset.dialect.verify.or_else(|| self.verify.clone());
         match serde_json::to_value(&preset) {
             Ok(Value::Object(fields)) => Some(fields),

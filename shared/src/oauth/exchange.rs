@@ -129,7 +129,7 @@ fn client(registration: &Registration<'_>) -> Client {
     }
 }
 
-fn bridge<'a>(
+pub(super) fn bridge<'a>(
     outbound: &'a Outbound,
     registration: &Registration<'a>,
     sent: [Option<&'a Secret>; 2],
@@ -146,7 +146,7 @@ fn scopes(registration: &Registration<'_>) -> Option<Scope> {
     (!scopes.is_empty()).then(|| Scope::new(scopes))
 }
 
-fn token_set(
+pub(super) fn token_set(
     answer: Result<TokenAnswer, RequestTokenError<Failure, BasicErrorResponse>>,
     registration: &Registration<'_>,
     bridge: Bridge<'_>,

@@ -33,6 +33,9 @@ pub struct Ticket {
     #[serde(default)]
     pub url_values: std::collections::BTreeMap<String, String>,
     pub redirect_uri: String,
+    /// Whether the sign-in takes place on another device (RFC 8628).
+    #[serde(default)]
+    pub device: bool,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     /// Set by the sign-in that succeeded.
@@ -49,6 +52,9 @@ pub struct CallbackState {
     pub connection_revision: u64,
     /// The PKCE verifier, sealed in the grant's scope.
     pub verifier: Option<Sealed>,
+    /// Where it takes place on another device.
+    #[serde(default)]
+    pub device: Option<DeviceSignIn>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     /// Set by the callback that consumed it.
@@ -62,6 +68,20 @@ pub struct CallbackState {
     pub held: Option<Grant>,
     /// What came of it, for whoever reloads the page.
     pub outcome: Option<String>,
+}
+
+/// A sign-in that someone else's page takes, while ours asks whether it is done (RFC 8628 section 3.2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceSignIn {
+    /// The device code, sealed in the grant's scope.
+    pub code: Sealed,
+    pub user_code: String,
+    pub verification_uri: String,
+    pub verification_uri_complete: Option<String>,
+    /// Seconds between two questions.
+    pub interval: u64,
+    /// No question before.
+    pub ask_at: Timestamp,
 }
 
 impl Store {
@@ -129,6 +149,33 @@ impl Store {
                 let state: CallbackState = from_item(found)?;
                 Ok(Some(state).filter(|state| state.used_by.as_ref() == Some(&caller)))
             }
+        }
+    }
+
+    /// The right to ask the provider once, of whoever saw this time: the next question is for `next` and after, so many
+    /// seconds apart. False if someone else asks.
+    pub async fn claim_device_question(
+        &self,
+        hash: &str,
+        seen: Timestamp,
+        next: Timestamp,
+        interval: u64,
+    ) -> Result<bool, Problem> {
+        let request = self.client.update_item().table_name(&self.data);
+        let sent = request
+            .set_key(Some(ItemKey::callback_state(hash).attributes()))
+            .update_expression("SET device.ask_at = :next, device.#interval = :interval")
+            .condition_expression("attribute_not_exists(used_at) AND device.ask_at = :seen")
+            .expression_attribute_names("#interval", "interval")
+            .expression_attribute_values(":seen", text(seen.to_string()))
+            .expression_attribute_values(":next", text(next.to_string()))
+            .expression_attribute_values(":interval", number(interval))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) => found_instead(error).map(|_| false),
         }
     }
 

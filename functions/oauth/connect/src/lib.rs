@@ -1,9 +1,13 @@
-//! `GET, POST /connect/{ticket}`: the confirm page of a connect link, and the way on to the provider.
+//! `GET, POST /connect/{ticket}`: the confirm page of a connect link, and the way on to the provider; for a sign-in on
+//! another device, the page that waits for it.
 
 use std::sync::Arc;
 
 use bifrost::{
-    app::Bifrost,
+    app::{
+        Bifrost,
+        connect::{NotConnected, Progress, device_cookie},
+    },
     edge::{Request, Response, pages},
     model::{Problem, Secret},
     oauth,
@@ -13,11 +17,26 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     let ticket = Secret::from(request.path("ticket").unwrap_or_default().to_owned());
     let page = if request.is_post() {
         depart(&bifrost, &request, &ticket).await
+    } else if let Some(page) = progress(&bifrost, &request, &ticket).await {
+        Ok(page)
     } else {
         show(&bifrost, &request, &ticket).await
     };
     // People look at this, not programs.
     Ok(page.unwrap_or_else(|problem| pages::problem_page(&request, &problem)))
+}
+
+/// Of the sign-in on another device that this browser began, if it is still good.
+async fn progress(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Option<Response> {
+    let state = pages::cookie(request, &device_cookie(ticket))?;
+    let cookie = |name: &str| pages::cookie(request, name);
+    match bifrost.device_progress(&state, cookie, request.deadline()).await {
+        Ok(Progress::Waiting(waiting)) => Some(pages::waiting(&waiting)),
+        Ok(Progress::Finished(finished)) => Some(pages::finished(request, &state, &finished)),
+        // It may be begun anew.
+        Err(NotConnected::Rejected(_)) => None,
+        Err(outcome) => Some(pages::not_connected(request, &outcome)),
+    }
 }
 
 async fn show(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Result<Response, Problem> {

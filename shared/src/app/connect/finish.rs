@@ -1,5 +1,7 @@
 //! The second half of connecting: the provider sent the browser back.
 
+use std::collections::BTreeMap;
+
 use super::{
     SIGN_IN_TIME, UNANSWERED_TIME, VERIFIER, authorization_url, check_unused,
     confirm::{ASKING_BUDGET, Finished},
@@ -9,7 +11,7 @@ use super::{
 use crate::{
     app::{
         Bifrost, Deadline,
-        credentials::audience,
+        credentials::{Credentials, Proof, audience},
         lookup::fill,
         refresh::{EXCHANGE_BUDGET, Known, registration, sealed_tokens},
     },
@@ -25,6 +27,7 @@ use crate::{
         grants::{NewTokens, Origin},
         tickets::{CallbackState, Ticket},
     },
+    vault::DataKey,
 };
 
 /// What a provider's redirect brings.
@@ -120,6 +123,14 @@ impl<'a> SignIn<'a> {
     }
 }
 
+/// What an exchange needs.
+pub(super) struct Ready {
+    pub credentials: Credentials,
+    pub proof: Proof,
+    pub data_key: DataKey,
+    pub token_url: url::Url,
+}
+
 /// Where the tokens of a sign-in are.
 enum Written {
     InPlace,
@@ -156,15 +167,21 @@ impl Bifrost {
         }
 
         let outcome = self.redeem(&arrival, &sign_in, deadline).await;
-        let text = match &outcome {
-            Ok(Finished::Connected(_)) => format!("{} was connected.", connection.name),
-            Ok(Finished::Asked(_) | Finished::Kept { .. }) => return outcome.map_err(failed),
-            Err(problem) => format!("{} was not connected: {}", connection.name, problem.detail),
+        self.settle(&sign_in, &outcome).await;
+        outcome.map_err(failed)
+    }
+
+    /// Keeps what came of a sign-in for whoever reloads its page, unless it is not over.
+    pub(super) async fn settle(&self, sign_in: &SignIn<'_>, outcome: &Result<Finished, Problem>) {
+        let name = &sign_in.connection.name;
+        let text = match outcome {
+            Ok(Finished::Connected(_)) => format!("{name} was connected."),
+            Ok(Finished::Asked(_) | Finished::Kept { .. }) => return,
+            Err(problem) => format!("{name} was not connected: {}", problem.detail),
         };
-        if let Err(problem) = self.store.settle_callback_state(&state_hash, &text).await {
+        if let Err(problem) = self.store.settle_callback_state(sign_in.state_hash, &text).await {
             tracing::warn!(cause = problem.cause_chain(), "the outcome of a sign-in was not kept");
         }
-        outcome.map_err(failed)
     }
 
     /// The state, if it is still good and this is the browser that it was given to.
@@ -209,16 +226,9 @@ impl Bifrost {
             Some(sealed) => Some(self.vault.open(scope, &item, VERIFIER, sealed).await?),
             None => None,
         };
-        let credentials = self.credentials(connection).await?;
-        let data_key = self.vault.current(scope).await?;
-        let token_url = fill(&connection.settings, &connection.settings.token_url, &ticket.url_values)?;
-        let audience = audience(connection, &token_url, &ticket.url_values);
-        let mut proof = self.proof(connection, &credentials, vec![audience]).await?;
-        if deadline.remaining() < EXCHANGE_BUDGET {
-            return Err(Problem::unavailable("too little time left to exchange the code"));
-        }
+        let mut ready = self.ready_to_exchange(sign_in, deadline).await?;
         let tokens = loop {
-            let registration = registration(connection, proof.credentials(), token_url.clone());
+            let registration = registration(connection, ready.proof.credentials(), ready.token_url.clone());
             let (verifier, redirect_uri) = (verifier.as_ref(), ticket.redirect_uri.as_str());
             let exchanged = oauth::exchange_code(
                 &self.outbound,
@@ -235,20 +245,48 @@ impl Bifrost {
                 Err(failure)
                     if failure.class == FailureClass::Client
                         && deadline.remaining() >= EXCHANGE_BUDGET
-                        && self.prove_otherwise(connection, &mut proof).await => {}
+                        && self.prove_otherwise(connection, &mut ready.proof).await => {}
                 Err(failure) => return Err(self.note_connect_failure(ticket, connection, failure).await),
             }
         };
-        self.note_accepted(connection, &proof);
+        let facts = oauth::callback_facts(&connection.settings.dialect, |name| arrival.parameter(name));
+        self.receive(sign_in, &ready, tokens, &facts, deadline).await
+    }
+
+    /// Everything that could fail, in hand before a code is spent.
+    pub(super) async fn ready_to_exchange(
+        &self,
+        sign_in: &SignIn<'_>,
+        deadline: Deadline,
+    ) -> Result<Ready, Problem> {
+        let SignIn { ticket, connection, .. } = *sign_in;
+        let credentials = self.credentials(connection).await?;
+        let data_key = self.vault.current(sign_in.scope()).await?;
+        let token_url = fill(&connection.settings, &connection.settings.token_url, &ticket.url_values)?;
+        let audience = audience(connection, &token_url, &ticket.url_values);
+        let proof = self.proof(connection, &credentials, vec![audience]).await?;
+        if deadline.remaining() < EXCHANGE_BUDGET {
+            return Err(Problem::unavailable("too little time left to exchange the code"));
+        }
+        Ok(Ready { credentials, proof, data_key, token_url })
+    }
+
+    /// The tokens of a sign-in: into the grant's place, or held until it is clear that they may go there.
+    pub(super) async fn receive(
+        &self,
+        sign_in: &SignIn<'_>,
+        ready: &Ready,
+        tokens: TokenSet,
+        facts: &BTreeMap<String, String>,
+        deadline: Deadline,
+    ) -> Result<Finished, Problem> {
+        let SignIn { ticket, connection, .. } = *sign_in;
+        let Ready { credentials, proof, data_key, .. } = ready;
+        self.note_accepted(connection, proof);
         let dialect = &connection.settings.dialect;
-        let known = Known {
-            dialect,
-            url_values: &ticket.url_values,
-            facts: &oauth::callback_facts(dialect, |name| arrival.parameter(name)),
-            identity: None,
-        };
+        let known = Known { dialect, url_values: &ticket.url_values, facts, identity: None };
         let swept = tokens.refresh_token.is_some();
-        let sealed = sealed_tokens(&sign_in.key, &data_key, &tokens, &known, swept)?;
+        let sealed = sealed_tokens(&sign_in.key, data_key, &tokens, &known, swept)?;
         let mut grant = new_grant(connection, &tokens, sealed);
         let written = match self.write_signed_in(sign_in, &mut grant, deadline).await {
             Ok(written) => written,
@@ -257,14 +295,14 @@ impl Bifrost {
             Err(problem) => {
                 if !self.is_held(sign_in, &grant).await? {
                     let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-                    self.revoke(connection, &credentials, &ticket.url_values, token).await;
+                    self.revoke(connection, credentials, &ticket.url_values, token).await;
                 }
                 return Err(problem);
             }
         };
         match written {
             Written::InPlace => {
-                tracing::info!(connection = %connection.id, scope = %scope, "connected");
+                tracing::info!(connection = %connection.id, scope = %sign_in.scope(), "connected");
                 self.note_who(sign_in, &mut grant, &tokens, deadline).await;
                 Ok(Finished::Connected(sign_in.connected(&grant)))
             }

@@ -8,6 +8,7 @@
 
 mod confirm;
 mod consent;
+mod device;
 mod finish;
 mod import;
 mod place;
@@ -39,6 +40,7 @@ use crate::{
     },
 };
 pub use confirm::{Decision, Finished, Question};
+pub use device::{Progress, Waiting, device_cookie};
 pub(super) use finish::SignIn;
 pub use finish::{Arrival, Connected, NotConnected};
 pub use import::{ImportedGrant, OrganizationGrant};
@@ -66,6 +68,8 @@ pub struct ConnectLink {
 pub struct LinkRequest {
     pub return_to: Option<String>,
     pub valid_for: Duration,
+    /// On another device (RFC 8628). None: if there is no other way.
+    pub device: Option<bool>,
 }
 
 impl LinkRequest {
@@ -88,8 +92,9 @@ impl LinkRequest {
             }
             url
         });
+        let device = input.optional("device");
         input.finish()?;
-        Ok(Self { return_to, valid_for: Duration::from_secs(valid_for) })
+        Ok(Self { device, return_to, valid_for: Duration::from_secs(valid_for) })
     }
 }
 
@@ -144,11 +149,12 @@ pub struct Offer {
 /// Where a person who said yes goes.
 #[derive(Debug)]
 pub struct Departure {
-    /// With the state in it.
-    pub authorize_url: Secret,
-    /// The name of the cookie that this browser must bring back, from the state's hash; and its value.
-    pub cookie_name: String,
-    pub cookie: Secret,
+    /// To the provider, with the state in it. None: to where the link leads, which shows what to type in elsewhere.
+    pub authorize_url: Option<Secret>,
+    /// The cookies that this browser must bring back, by name.
+    pub cookies: Vec<(String, Secret)>,
+    /// How long they are good.
+    pub lifetime: Duration,
 }
 
 impl Bifrost {
@@ -162,11 +168,23 @@ impl Bifrost {
         input: Input,
         public_url: &str,
     ) -> Result<ConnectLink, Problem> {
-        let LinkRequest { return_to, valid_for } =
+        let LinkRequest { return_to, valid_for, device } =
             LinkRequest::from_input(input, &self.environment.return_to_origins)?;
         let GrantPlace { owner, scope: grant_scope } = place;
         let connection = self.connection_in_place(place, name).await?;
-        if connection.settings.connect_url().is_none() {
+        let settings = &connection.settings;
+        let device = device.unwrap_or(settings.redirecting_url().is_none())
+            && settings.flow == Flow::AuthorizationCode;
+        if device && settings.device_authorization_url.is_none() {
+            return Err(Problem::invalid("device", "needs a connection with a device_authorization_url"));
+        }
+        if !device && settings.redirecting_url().is_none() && settings.flow == Flow::AuthorizationCode {
+            return Err(Problem::invalid(
+                "device",
+                "can't be false: the connection has no authorization_url",
+            ));
+        }
+        if settings.redirecting_url().is_none() && !device {
             let detail = format!(
                 "{} has the flow client_credentials: nobody signs in to it. Where an administrator of a tenant must let \
                  the client in, set admin_consent_url.",
@@ -185,6 +203,7 @@ impl Bifrost {
             return_to,
             url_values,
             redirect_uri: connection.redirect_uri(public_url),
+            device,
             created_at: now,
             expires_at: now + valid_for,
             used_at: None,
@@ -237,6 +256,9 @@ impl Bifrost {
     pub async fn begin(&self, token: &Secret) -> Result<Departure, Problem> {
         let ticket_hash = hash(token);
         let (ticket, connection) = self.open_ticket(&ticket_hash).await?;
+        if ticket.device {
+            return self.begin_on_device(ticket_hash, &ticket, &connection, token).await;
+        }
         let (state, cookie) = (oauth::random_secret(), oauth::random_secret());
         let state_hash = hash(&state);
         let for_code = connection.settings.flow == Flow::AuthorizationCode;
@@ -254,6 +276,7 @@ impl Bifrost {
             cookie_hash: hash(&cookie),
             connection_revision: connection.revision,
             verifier,
+            device: None,
             created_at: now,
             expires_at: now + SIGN_IN_TIME,
             used_at: None,
@@ -276,9 +299,9 @@ impl Bifrost {
         .map_err(failure_problem)?;
         self.store.create_callback_state(&state_hash, &callback_state).await?;
         Ok(Departure {
-            authorize_url: authorize_url.to_string().into(),
-            cookie_name: cookie_name(&state_hash),
-            cookie,
+            authorize_url: Some(authorize_url.to_string().into()),
+            cookies: vec![(cookie_name(&state_hash), cookie)],
+            lifetime: SIGN_IN_TIME,
         })
     }
 
@@ -345,7 +368,11 @@ fn allowed_return(text: &str, origins: &[String]) -> Option<String> {
 }
 
 fn authorization_url(connection: &Connection, ticket: &Ticket) -> Result<url::Url, Problem> {
-    let template = connection.settings.connect_url().ok_or_else(link_invalid)?;
+    let template = match ticket.device {
+        true => connection.settings.device_authorization_url.as_ref(),
+        false => connection.settings.redirecting_url(),
+    };
+    let template = template.ok_or_else(link_invalid)?;
     fill(&connection.settings, template, &ticket.url_values)
 }
 

@@ -4,6 +4,7 @@ mod client_auth;
 mod client_credentials;
 mod create;
 mod delete;
+mod device;
 mod disconnect;
 mod get;
 mod import;
