@@ -21,6 +21,7 @@ pub mod name;
 pub mod organization;
 pub mod preset;
 pub mod problem;
+pub mod provider_errors;
 pub mod scope;
 pub mod secret;
 #[cfg(test)]

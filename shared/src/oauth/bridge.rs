@@ -40,11 +40,13 @@ impl<'c> AsyncHttpClient<'c> for Bridge<'_> {
 impl Bridge<'_> {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
         let credentials = basic_credentials(&request);
+        let host = request.uri().host().unwrap_or_default().to_owned();
         let sent: Vec<&str> = self.sent.iter().copied().chain(credentials.as_deref()).collect();
 
         let request = spoken(request, self.dialect);
         let answer = self.outbound.send(request, Purpose::TokenExchange).await?;
-        let body = accepted(&answer, &sent, self.now, self.dialect)?.ok_or_else(|| unreadable(&answer))?;
+        let body = accepted(&answer, &host, &sent, self.now, self.dialect)?;
+        let body = body.ok_or_else(|| unreadable(&answer))?;
         // One request, one answer: nobody has set it before.
         let _ = self.facts.set(facts(&body, self.dialect));
         let body = understood(&body, self.dialect);

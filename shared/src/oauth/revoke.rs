@@ -56,7 +56,8 @@ pub async fn revoke(outbound: &Outbound, revocation: &Revocation<'_>, token: &Se
     let secrets = [Some(token), revocation.client_secret].into_iter().flatten().map(Secret::expose);
     let sent: Vec<&str> = secrets.chain(credentials.as_deref()).collect();
     let answer = outbound.send(request, Purpose::Other).await?;
-    accepted(&answer, &sent, Timestamp::now(), &Dialect::default()).map(|_body| ())
+    let host = revocation.revocation_url.host_str().unwrap_or_default();
+    accepted(&answer, host, &sent, Timestamp::now(), &Dialect::default()).map(|_body| ())
 }
 
 /// RFC 6749 2.3.1: both halves are form-encoded before they become a user name and a password.

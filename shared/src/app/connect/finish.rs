@@ -14,6 +14,7 @@ use crate::{
         connection::{Connection, LastError},
         failure::Failure,
         grant::{Grant, GrantStatus},
+        provider_errors::NamedError,
     },
     oauth::{self, TokenSet},
     store::{
@@ -120,7 +121,14 @@ impl Bifrost {
             );
         }
         if let Some(error) = arrival.error {
-            let failure = Failure::named_by_provider(error, arrival.error_description, &[]);
+            let url = authorization_url(connection, ticket)?;
+            let named = NamedError {
+                host: url.host_str().unwrap_or_default(),
+                code: error,
+                description: arrival.error_description,
+                subcode: arrival.parameter("error_subcode"),
+            };
+            let failure = Failure::named_by_provider(&named, &[]);
             return Err(self.note_connect_failure(ticket, connection, failure).await);
         }
         let Some(code) = &arrival.code else {
