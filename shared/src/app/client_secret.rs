@@ -64,16 +64,24 @@ impl Secrets {
 impl Bifrost {
     /// The client secret of a connection, if it has one.
     pub(super) async fn client_secret(&self, connection: &Connection) -> Result<Option<Secret>, Problem> {
-        if let Some(name) = &connection.settings.client_secret_ref {
-            // The rule may have become stricter since it was set, and the item may have been tampered with.
-            check_secret_ref(name).map_err(|message| {
-                Problem::new(
-                    Code::SecretUnavailable,
-                    format!("The connection's client_secret_ref {message}."),
-                )
-            })?;
-            return self.secrets.read(name).await.map(Some);
+        match secret_ref(connection)? {
+            Some(name) => self.secrets.read(name).await.map(Some),
+            None => self.sealed_client_secret(connection).await,
         }
+    }
+
+    /// The same as it is now, whatever is remembered.
+    pub(super) async fn current_client_secret(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<Secret>, Problem> {
+        match secret_ref(connection)? {
+            Some(name) => self.secrets.read_anew(name).await.map(Some),
+            None => self.sealed_client_secret(connection).await,
+        }
+    }
+
+    async fn sealed_client_secret(&self, connection: &Connection) -> Result<Option<Secret>, Problem> {
         let Some(sealed) = &connection.client_secret else {
             return Ok(None);
         };
@@ -92,6 +100,14 @@ impl Bifrost {
         let current = self.secrets.read_anew(name).await.ok()?;
         (Some(&current) != refused).then_some(current)
     }
+}
+
+/// The rule may have become stricter since it was set, and the item may have been tampered with.
+fn secret_ref(connection: &Connection) -> Result<Option<&String>, Problem> {
+    let Some(name) = &connection.settings.client_secret_ref else { return Ok(None) };
+    let unfit = |message| format!("The connection's client_secret_ref {message}.");
+    check_secret_ref(name).map_err(|message| Problem::new(Code::SecretUnavailable, unfit(message)))?;
+    Ok(Some(name))
 }
 
 /// What is not there, or not ours to read, will not come by itself. The secret's name is for the log: whoever asks for a

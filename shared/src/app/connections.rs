@@ -151,7 +151,11 @@ impl Bifrost {
         })
     }
 
-    async fn owned_connection(&self, scope: Scope, name: &Name) -> Result<(Connection, Standing), Problem> {
+    pub(super) async fn owned_connection(
+        &self,
+        scope: Scope,
+        name: &Name,
+    ) -> Result<(Connection, Standing), Problem> {
         let name_key = name.folded();
         let key = ItemKey::connection(scope, &name_key);
         let mut batch = Batch::default();
@@ -180,7 +184,7 @@ impl Standing {
     }
 
     /// Why nothing of the connection is refreshed, if so.
-    fn held_back(&self, connection: &Connection) -> Option<&LastError> {
+    pub(super) fn held_back(&self, connection: &Connection) -> Option<&LastError> {
         let breaker = self.breaker.as_ref().filter(|breaker| breaker.holds(connection))?;
         Some(&breaker.last_error)
     }

@@ -8,6 +8,7 @@ mod client_secret;
 pub mod connect;
 pub mod connections;
 pub mod delete_organization;
+pub mod diagnose;
 pub mod disconnect;
 pub mod edit_connection;
 pub mod edit_integration;

@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod breaker;
 pub mod config;
 pub mod connection;
+pub mod diagnose;
 pub mod dialect;
 pub mod failure;
 pub mod grant;

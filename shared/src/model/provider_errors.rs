@@ -31,6 +31,7 @@ pub(super) struct Finding<'a> {
 
 /// One provider's software.
 pub(crate) struct Family {
+    #[cfg_attr(not(test), allow(dead_code, reason = "the catalogue's heading"))]
     pub(crate) title: &'static str,
     /// `*.` stands for any labels.
     hosts: &'static [&'static str],

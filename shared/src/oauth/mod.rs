@@ -12,6 +12,7 @@ mod bridge;
 mod dialect;
 mod exchange;
 mod outbound;
+mod probe;
 mod revoke;
 #[cfg(test)]
 mod strangers;
@@ -23,5 +24,6 @@ pub use authorize::{AuthorizeRequest, PkceChallenge, authorize_url, new_pkce, ra
 pub use dialect::callback_facts;
 pub use exchange::{Registration, client_credentials, exchange_code, refresh};
 pub use outbound::{Outbound, Relaxed};
+pub use probe::{authorization_endpoint, token_endpoint};
 pub use revoke::{Revocation, revoke};
 pub use token_answer::{ExpirySource, TokenSet};

@@ -23,6 +23,8 @@ pub struct Options {
     pub pkce_required: bool,
     /// Adds `iss` to what goes back to the client, so that it can tell providers apart (RFC 9207).
     pub announces_issuer: bool,
+    /// The scopes that there are; any if `None`.
+    pub scopes: Option<Vec<String>>,
     /// Remembers sign-ins across restarts. Only hashes of tokens are written, as a real provider would.
     pub state_file: Option<PathBuf>,
 }
@@ -77,6 +79,7 @@ impl Options {
             refresh_tokens: RefreshTokens::Rotated,
             pkce_required: true,
             announces_issuer: false,
+            scopes: None,
             state_file: None,
         }
     }

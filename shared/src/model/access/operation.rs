@@ -50,6 +50,7 @@ operations! {
     ConnectionsToken      "connections-token"      GET    "/connections/{name}/token";
     ConnectionsRefresh    "connections-refresh"    POST   "/connections/{name}/refresh";
     ConnectionsDisconnect "connections-disconnect" POST   "/connections/{name}/disconnect";
+    ConnectionsDiagnose   "connections-diagnose"   POST   "/connections/{name}/diagnose";
     ConnectOffer          "oauth-connect"          GET    "/connect/{ticket}";
     ConnectContinue       "oauth-connect"          POST   "/connect/{ticket}";
     CallbackNamed         "oauth-callback"         GET    "/oauth/callback/{connection}";

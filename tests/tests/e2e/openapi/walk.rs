@@ -83,6 +83,8 @@ impl Walk {
         let page = sign_in(&mut Browser::new(), link["connect_url"].as_str().unwrap()).await;
         assert_eq!(page.status, 200, "{} {}", page.text, provider.url(""));
         self.get(Operation::ConnectionsGet, place).await;
+        self.send(Operation::ConnectionsDiagnose, json!({"name": "HaloPSA", "scope": "global"}), None, 200)
+            .await;
         let key = json!({"name": "nightly sync", "role": "workflow", "organization_id": ACME});
         let made = self.post(Operation::KeysCreate, json!({}), key).await;
         self.api = app.with_key(made["key"].as_str().unwrap());

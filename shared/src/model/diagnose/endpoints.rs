@@ -1,0 +1,187 @@
+//! The provider's endpoints: whether their URLs are complete, whether they are there, and what time it is there.
+
+use super::{Check, Facts, FilledUrl, Probe, Says};
+use crate::model::{Scope, connection::Flow, failure::FailureClass};
+
+/// Seconds by which clocks may differ: a `Date` has whole seconds, and the answer took its time.
+const CLOCKS_AGREE: i64 = 30;
+/// Beyond this, tokens are taken for expired or not yet valid.
+const CLOCKS_CLASH: i64 = 300;
+
+pub(super) fn urls(facts: &Facts<'_>) -> Check {
+    const ID: &str = "urls";
+    const TITLE: &str = "URLs";
+    let settings = &facts.connection.settings;
+    if settings.authorization_url.as_ref() == Some(&settings.token_url) {
+        let fix = "Set authorization_url to the page where people sign in and token_url to where tokens come from; see the provider's documentation.";
+        return Check::warn(ID, TITLE, "authorization_url and token_url are the same.", fix);
+    }
+    let Some(url) = facts.urls.iter().find(|url| url.problem.is_some()) else {
+        return Check::pass(ID, TITLE, complete(facts.urls));
+    };
+    let Some(problem) = &url.problem else {
+        return Check::pass(ID, TITLE, complete(facts.urls));
+    };
+    let unfilled = url.placeholders.iter().find(|filling| filling.by.is_none());
+    let by_mappings = facts.connection.scope == Scope::Global
+        && unfilled.is_some_and(|filling| is_an_organizations(&filling.name, settings.flow));
+    let explained = placeholder_note(facts, url);
+    let detail = format!("{}: {}{explained}", url.field, problem.detail);
+    match by_mappings {
+        true => Check::skip(
+            ID,
+            TITLE,
+            format!(
+                "{detail} Each organization's mapping fills it; without an organization the provider can't be asked."
+            ),
+        ),
+        false => Check::fail(ID, TITLE, detail, problem.fix.clone()),
+    }
+}
+
+/// What a mapping is there to fill: an entity, or anything of a client that goes from tenant to tenant.
+fn is_an_organizations(placeholder: &str, flow: Flow) -> bool {
+    placeholder == "entity_id" || flow == Flow::ClientCredentials
+}
+
+fn complete(urls: &[FilledUrl]) -> String {
+    let mut fillings: Vec<_> = urls
+        .iter()
+        .flat_map(|url| &url.placeholders)
+        .filter_map(|filling| Some(format!("{{{}}} by {}", filling.name, filling.by?)))
+        .collect();
+    fillings.sort();
+    fillings.dedup();
+    match fillings.is_empty() {
+        true => "They are complete.".to_owned(),
+        false => format!("Their placeholders are filled: {}.", fillings.join(", ")),
+    }
+}
+
+/// What the provider's preset knows about the first placeholder without a value.
+fn placeholder_note(facts: &Facts<'_>, url: &FilledUrl) -> String {
+    let unfilled = url.placeholders.iter().find(|filling| filling.by.is_none());
+    let known = unfilled.and_then(|filling| facts.preset?.placeholders.get(&filling.name));
+    let Some(known) = known else { return String::new() };
+    let what = known.description.as_ref().map(|text| format!(" {text}")).unwrap_or_default();
+    let example = known.example.as_ref().map(|text| format!(" For instance {text}.")).unwrap_or_default();
+    format!(" It is the {}.{what}{example}", known.title)
+}
+
+const WRONG_URL: &str =
+    "Correct the URL from the provider's documentation, and the values that fill its placeholders.";
+
+pub(super) fn authorization(facts: &Facts<'_>) -> Check {
+    const ID: &str = "authorization_url";
+    const TITLE: &str = "Sign-in page";
+    let answered = match &facts.authorization {
+        Probe::Unsent(reason) => return Check::skip(ID, TITLE, *reason),
+        Probe::Unanswered(failure) => return unanswered(ID, TITLE, failure),
+        Probe::Answered(answered) => answered,
+    };
+    let status = answered.status;
+    match (&answered.says, status) {
+        (Says::Error(failure), _) => {
+            let detail =
+                format!("It is there, but turns such a sign-in away. {}: {}", failure.title, failure.detail);
+            Check::fail(ID, TITLE, detail, failure.fix.clone())
+        }
+        (Says::Page { about_redirect_uri: true }, _) => {
+            let detail = "It is there, but turns such a sign-in away because of the redirect URI.";
+            Check::fail(ID, TITLE, detail, "See the check of the redirect URI.")
+        }
+        (_, 429) => busy(ID, TITLE),
+        (_, 500..) => in_trouble(ID, TITLE, status),
+        (_, 404 | 405 | 410) => {
+            let detail =
+                format!("The host is there, but answers {status}: it has no sign-in page at that path.");
+            Check::warn(ID, TITLE, detail, WRONG_URL)
+        }
+        (_, 400..=499) => {
+            let detail = format!(
+                "It is there, but answers {status} to such a sign-in, and not in words that are known here."
+            );
+            let fix = "Open a connect link and read what the provider's page says; most often it does not know client_id or redirect_uri.";
+            Check::warn(ID, TITLE, detail, fix)
+        }
+        _ => Check::pass(ID, TITLE, "It is there, and takes such a sign-in."),
+    }
+}
+
+pub(super) fn token(facts: &Facts<'_>) -> Check {
+    const ID: &str = "token_url";
+    const TITLE: &str = "Token endpoint";
+    let answered = match &facts.token {
+        Probe::Unsent(reason) => return Check::skip(ID, TITLE, *reason),
+        Probe::Unanswered(failure) => return unanswered(ID, TITLE, failure),
+        Probe::Answered(answered) => answered,
+    };
+    let status = answered.status;
+    let not_one = |what: &str| {
+        let detail = format!("The host answers {status}{what}, as no token endpoint does.");
+        Check::fail(ID, TITLE, detail, format!("Set token_url to the provider's token endpoint. {WRONG_URL}"))
+    };
+    match (&answered.says, status) {
+        (_, 429) => busy(ID, TITLE),
+        (Says::Error(failure), _) if matches!(failure.class, FailureClass::Throttled { .. }) => {
+            busy(ID, TITLE)
+        }
+        (_, 500..) => in_trouble(ID, TITLE, status),
+        (_, 404 | 405 | 410) => {
+            let detail =
+                format!("The host is there, but answers {status}: it has no token endpoint at that path.");
+            Check::fail(ID, TITLE, detail, WRONG_URL)
+        }
+        (Says::GoElsewhere { host }, _) => {
+            let detail = format!(
+                "It answers {status} and points to {host}; redirects are never followed, for they would carry secrets along."
+            );
+            Check::fail(ID, TITLE, detail, "Set token_url to where the provider's endpoint really is.")
+        }
+        (Says::Error(_) | Says::Json, _) => {
+            Check::pass(ID, TITLE, "It is there, and refuses a request that brings nothing, as it should.")
+        }
+        (Says::Page { .. }, 200..=299) => not_one(" with a web page"),
+        (_, 200..=299) => not_one(" to a request that brings nothing"),
+        _ => Check::pass(
+            ID,
+            TITLE,
+            format!("It is there, and answers {status} to a request that brings nothing."),
+        ),
+    }
+}
+
+fn unanswered(id: &'static str, title: &'static str, failure: &crate::model::failure::Failure) -> Check {
+    Check::fail(id, title, format!("{}: {}", failure.title, failure.detail), failure.fix.clone())
+}
+
+fn busy(id: &'static str, title: &'static str) -> Check {
+    let detail = "It is there, and asks for fewer requests.";
+    let fix = "Wait; refreshing goes on when the provider allows. If it stays, find out who else asks it so often, or ask there for a higher limit.";
+    Check::warn(id, title, detail, fix)
+}
+
+fn in_trouble(id: &'static str, title: &'static str, status: u16) -> Check {
+    let detail = format!("It is there, but answers {status}: the provider is having trouble.");
+    Check::warn(id, title, detail, "Nothing to do here: look at the provider's status page.")
+}
+
+pub(super) fn clock(facts: &Facts<'_>) -> Check {
+    const ID: &str = "clock";
+    const TITLE: &str = "Clocks";
+    let told = [&facts.token, &facts.authorization].into_iter().find_map(|probe| match probe {
+        Probe::Answered(answered) => answered.clock_ahead,
+        Probe::Unsent(_) | Probe::Unanswered(_) => None,
+    });
+    let Some(ahead) = told else {
+        return Check::skip(ID, TITLE, "The provider did not tell the time.");
+    };
+    let direction = if ahead > 0 { "ahead of" } else { "behind" };
+    let detail = format!("The provider's clock is {} s {direction} ours.", ahead.abs());
+    let fix = "Ours is kept right by AWS; tell the provider that theirs is wrong. On a machine of your own, set its clock.";
+    match ahead.abs() {
+        ..=CLOCKS_AGREE => Check::pass(ID, TITLE, "The provider's clock and ours agree."),
+        ..=CLOCKS_CLASH => Check::warn(ID, TITLE, detail, fix),
+        _ => Check::fail(ID, TITLE, detail, fix),
+    }
+}

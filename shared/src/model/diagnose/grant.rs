@@ -1,0 +1,133 @@
+//! The grants, and what was last said about them.
+
+use super::{Check, Facts};
+use crate::model::{Code, failure::FailureClass, grant::GrantStatus};
+
+pub(super) fn own(facts: &Facts<'_>) -> Check {
+    const ID: &str = "grant";
+    const TITLE: &str = "Grant";
+    let Some(grant) = facts.connected() else {
+        return match facts.signs_in() {
+            true => Check::warn(ID, TITLE, "Nobody is signed in.", Code::NotConnected.fix()),
+            false if facts.grant.is_some() => {
+                let fix = "Edit the connection: its next token is then asked for again.";
+                Check::warn(ID, TITLE, "It was disconnected.", fix)
+            }
+            false => Check::pass(ID, TITLE, "There is none yet: the first request for a token makes it."),
+        };
+    };
+    let usable = !grant.remaining(facts.now).is_zero();
+    let renewable = grant.refresh_token.is_some() || !facts.signs_in();
+    let error = facts.errors().first().map(|error| facts.translated(error));
+    let (why, fix) = match error {
+        Some(error) => (format!(" {}: {}", error.title, error.detail), error.fix),
+        None => (String::new(), Code::Reauthorize.fix().to_owned()),
+    };
+    match grant.status {
+        GrantStatus::Reauthorize => {
+            let detail = format!("It works no longer, and a person must sign in again.{why}");
+            Check::fail(ID, TITLE, detail, facts.reconnecting(&fix))
+        }
+        GrantStatus::Failing if usable => {
+            Check::warn(ID, TITLE, format!("Its token is still good, but refreshing it fails.{why}"), fix)
+        }
+        GrantStatus::Failing => {
+            Check::fail(ID, TITLE, format!("Its token has expired, and refreshing it fails.{why}"), fix)
+        }
+        _ if facts.held_back.is_some() => {
+            let detail = format!("It is not refreshed while the provider refuses the client.{why}");
+            Check::fail(ID, TITLE, detail, fix)
+        }
+        _ if !usable && !renewable => {
+            let detail = "Its token has expired, and there is no refresh token to renew it with.";
+            Check::fail(ID, TITLE, detail, facts.reconnecting(Code::Reauthorize.fix()))
+        }
+        _ if !usable => Check::pass(ID, TITLE, "Its token has expired; the next request for one renews it."),
+        _ => Check::pass(ID, TITLE, "Its token is good."),
+    }
+}
+
+pub(super) fn refresh_token(facts: &Facts<'_>) -> Check {
+    const ID: &str = "refresh_token";
+    const TITLE: &str = "Refresh token";
+    if !facts.signs_in() {
+        return Check::skip(ID, TITLE, "The flow client_credentials needs none.");
+    }
+    let Some(grant) = facts.connected() else {
+        return Check::skip(ID, TITLE, "There is no grant yet.");
+    };
+    if grant.refresh_token.is_some() {
+        return Check::pass(
+            ID,
+            TITLE,
+            "There is one: the access token is renewed without anyone signing in.",
+        );
+    }
+    let until = grant.expires_at.map(|at| format!(" at {}", at.to_the_minute())).unwrap_or_default();
+    let detail = format!("The provider gave none: the grant ends with its token{until}.");
+    let needs = facts.preset.map(|preset| &preset.refresh);
+    let scope = needs.and_then(|needs| needs.needs_scope.as_ref());
+    let param = needs.and_then(|needs| needs.needs_param.as_ref());
+    let fix = match (scope, param) {
+        (Some(scope), _) => format!("Ask for the scope {scope}, and connect again."),
+        (None, Some(param)) => format!("Give the connection {param} among its authorize_params, and connect again."),
+        (None, None) => "Many providers give one only for a scope such as offline_access, or when the app registration allows it; then connect again.".to_owned(),
+    };
+    Check::warn(ID, TITLE, detail, facts.reconnecting(&fix))
+}
+
+pub(super) fn organizations(facts: &Facts<'_>) -> Check {
+    const ID: &str = "organizations";
+    const TITLE: &str = "Grants of organizations";
+    let counts = facts.organizations;
+    let all = counts.active + counts.failing + counts.reauthorize;
+    match (all, counts.failing, counts.reauthorize) {
+        (0, ..) => Check::skip(ID, TITLE, "No organization has a grant of its own here."),
+        (_, 0, 0) => Check::pass(ID, TITLE, format!("All {all} work.")),
+        (_, failing, 0) => Check::warn(
+            ID,
+            TITLE,
+            format!("Of {all}, {failing} can't be refreshed now."),
+            "If it is all of them, the connection is at fault: see the other checks. Else retries go on by themselves.",
+        ),
+        (_, failing, reauthorize) => Check::warn(
+            ID,
+            TITLE,
+            format!(
+                "Of {all}, {reauthorize} wait for someone to sign in again, and {failing} can't be refreshed now."
+            ),
+            "Connect these organizations again: POST /connections/{name}/authorize with their organization_id gives each a link.",
+        ),
+    }
+}
+
+pub(super) fn last_error(facts: &Facts<'_>) -> Check {
+    const ID: &str = "last_error";
+    const TITLE: &str = "Last error";
+    let errors = facts.errors();
+    let Some(error) = errors.first() else {
+        return Check::pass(ID, TITLE, "Nothing has gone wrong that was not mended since.");
+    };
+    let translated = facts.translated(error);
+    let mut detail = format!(
+        "At {}, {}: {}. {}",
+        error.at.to_the_minute(),
+        translated.code,
+        translated.title,
+        translated.detail
+    );
+    let mut fix = translated.fix;
+    let troubles = facts.preset.into_iter().flat_map(|preset| &preset.troubles);
+    let known =
+        troubles.into_iter().find(|trouble| trouble.symptom.split(' ').next() == Some(&translated.code));
+    if let Some(trouble) = known {
+        detail = format!("{detail} {}", trouble.meaning);
+        fix = format!("{fix} {}", trouble.fix);
+    }
+    match FailureClass::of_code(&translated.code) {
+        Some(FailureClass::Terminal | FailureClass::Client | FailureClass::Setup) => {
+            Check::fail(ID, TITLE, detail, fix)
+        }
+        _ => Check::warn(ID, TITLE, detail, fix),
+    }
+}
