@@ -36,7 +36,7 @@ pub enum FailureClass {
 pub struct Failure {
     pub class: FailureClass,
     /// The provider's own error code such as `invalid_grant` or `AADSTS700082`, or one of ours such as
-    /// `provider-timeout`. Only ours have hyphens.
+    /// `provider-timeout`, which all have hyphens.
     pub code: String,
     pub title: String,
     /// What happened this time, in plain words.
@@ -86,6 +86,7 @@ impl Failure {
         let code = if known || finding.code != named.code { finding.code } else { fit(finding.code) };
         let said = if finding.code == named.code { code } else { fit(named.code) };
         let detail = match named.description.map(|text| sanitised(text, sent)) {
+            Some(text) if text.starts_with(said) => format!("The provider answered {text}"),
             Some(text) if !text.is_empty() => format!("The provider answered {said}: {text}"),
             _ => format!("The provider answered {said} and gave no reason."),
         };

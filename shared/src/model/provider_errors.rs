@@ -86,6 +86,20 @@ pub(super) fn look_up<'a>(named: &NamedError<'a>) -> Finding<'a> {
     }
 }
 
+/// What a page for people says, of a provider that puts its codes into its texts: the last one that is known and followed
+/// by its sentence, and that sentence.
+pub fn told_on_page<'a>(host: &str, page: &'a str) -> Option<(&'a str, &'a str)> {
+    let family = families().iter().find(|family| family.speaks_for(host))?;
+    let prefix = family.code_in_text?;
+    let told = page.match_indices(prefix).filter_map(|(at, _)| {
+        let code = code_at(&page[at..], prefix)?;
+        let known = family.rows().any(|row| row.place == Place::Text && row.code == code);
+        let sentence = page[at..].split(['"', '<', '\n']).next()?;
+        (known && sentence[code.len()..].starts_with(':')).then_some((code, sentence))
+    });
+    told.last()
+}
+
 /// The precise code, title and fix of an error that its provider is known for.
 pub(super) fn own_meaning<'a>(named: &NamedError<'a>) -> Option<(&'a str, &'static str, &'static str)> {
     let Finding { code, meaning, own } = look_up(named);
@@ -146,11 +160,13 @@ impl Family {
 
 /// The last code of that form in a text: some endpoints put a general one before the one that tells the reason.
 fn last_code<'a>(prefix: &str, text: &'a str) -> Option<&'a str> {
-    let found = text.match_indices(prefix).filter_map(|(at, _)| {
-        let digits = text[at + prefix.len()..].bytes().take_while(u8::is_ascii_digit).count();
-        (1..=10).contains(&digits).then(|| &text[at..at + prefix.len() + digits])
-    });
-    found.last()
+    text.match_indices(prefix).filter_map(|(at, _)| code_at(&text[at..], prefix)).last()
+}
+
+/// The code that a text begins with, after its prefix.
+fn code_at<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let digits = text[prefix.len()..].bytes().take_while(u8::is_ascii_digit).count();
+    (1..=10).contains(&digits).then(|| &text[..prefix.len() + digits])
 }
 
 fn rows(lines: &'static str) -> impl Iterator<Item = Row> + Clone {
@@ -327,6 +343,22 @@ mod tests {
         let text = "app must be installed into org";
         assert_eq!(found("login.salesforce.com", "invalid_client", text).1, TERMINAL);
         assert_eq!(found("login.salesforce.com", "invalid_client", "invalid client credentials").1, CLIENT);
+    }
+
+    #[test]
+    fn a_page_tells_a_code_only_with_its_sentence() {
+        let page = r#"{"a":"AADSTS1","strServiceExceptionMessage":"AADSTS700016: Application 'x' was not found.","b":1}"#;
+        let told = Some(("AADSTS700016", "AADSTS700016: Application 'x' was not found."));
+        assert_eq!(told_on_page(ENTRA, page), told);
+        for (host, page) in [
+            ("idp.example", page),
+            (ENTRA, "see AADSTS700016 in the documentation"),
+            (ENTRA, "AADSTS9999999: unheard of"),
+            ("github.com", "bad_refresh_token: x"),
+            (ENTRA, ""),
+        ] {
+            assert_eq!(told_on_page(host, page), None, "{page}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::model::{
     diagnose::{Answered, Says},
     dialect::Dialect,
     failure::Failure,
-    provider_errors::NamedError,
+    provider_errors::{NamedError, told_on_page},
 };
 
 /// The sign-in request that a browser would bring, complete but for the person.
@@ -30,10 +30,12 @@ pub async fn authorization_endpoint(
     let url = authorize_url(request)?;
     let probe = http::Request::builder().uri(url.as_str()).header(header::ACCEPT, "text/html");
     let answer = outbound.send(built(probe, Vec::new())?, Purpose::Other).await?;
+    let host = url.host_str().unwrap_or_default();
     let says = match answer.status() {
         status if status.is_redirection() => sent_on(&answer, &url, request.redirect_uri),
-        status if status.is_client_error() => refusal(&answer, url.host_str().unwrap_or_default()),
-        _ => Says::Nothing,
+        status if status.is_client_error() => refusal(&answer, host),
+        // Some say no with a page that says 200.
+        _ => told(&answer, host).map_or(Says::Nothing, Says::Error),
     };
     Ok(answered(&answer, says))
 }
@@ -115,12 +117,23 @@ fn refusal(answer: &HttpResponse, host: &str) -> Says {
     if body.is_some() {
         return Says::Json;
     }
+    if let Some(failure) = told(answer, host) {
+        return Says::Error(failure);
+    }
     let text = String::from_utf8_lossy(answer.body());
     let about_redirect_uri = answer.status() == StatusCode::BAD_REQUEST && speaks_of_a_redirect_uri(&text);
     match about_redirect_uri || is_page(answer.headers()) {
         true => Says::Page { about_redirect_uri },
         false => Says::Nothing,
     }
+}
+
+/// An error whose code stands on a page for people.
+fn told(answer: &HttpResponse, host: &str) -> Option<Failure> {
+    let page = String::from_utf8_lossy(answer.body());
+    let (code, sentence) = told_on_page(host, &page)?;
+    let named = NamedError { host, code, description: Some(sentence), subcode: None };
+    Some(Failure::named_by_provider(&named, &[]))
 }
 
 /// Whether a page for people speaks of a redirect URI, and does not only repeat a URL that has one in its query.
@@ -140,6 +153,29 @@ fn speaks_of_a_redirect_uri(page: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn page(status: u16, text: &str) -> HttpResponse {
+        let page = http::Response::builder().status(status).header(header::CONTENT_TYPE, "text/html");
+        page.body(text.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_page_that_says_no_with_a_code_is_read() {
+        let text =
+            r#"<script>{"strMessage":"AADSTS50011: The redirect URI 'https:\u002fx' does not match."}"#;
+        let failure = told(&page(200, text), "login.microsoftonline.com").unwrap();
+        assert_eq!(
+            (failure.code.as_str(), failure.title.as_str()),
+            ("AADSTS50011", "The redirect URI is not registered")
+        );
+        assert!(
+            failure.detail.starts_with("The provider answered AADSTS50011: The redirect URI"),
+            "{}",
+            failure.detail
+        );
+        assert!(told(&page(200, text), "idp.example").is_none());
+        assert!(matches!(refusal(&page(400, text), "login.microsoftonline.com"), Says::Error(_)));
+    }
 
     #[test]
     fn a_page_that_only_repeats_the_request_does_not_speak_of_its_redirect_uri() {

@@ -148,7 +148,7 @@ pub(super) fn refusal_problem(grant: Option<&Grant>, flow: Flow, refusal: &Refus
         (Refusal::Failing { retry_after }, Some(error)) => {
             let class = FailureClass::of_code(&error.code);
             let client = class == Some(FailureClass::Client) || error.code == "unauthorized_client";
-            // Providers' codes have no hyphens (see `Failure::code`); some of them only ask for patience.
+            // Ours have hyphens (see `Failure::code`); of the providers' some only ask for patience.
             let refused = match class {
                 Some(class) => {
                     matches!(class, FailureClass::Terminal | FailureClass::Client | FailureClass::Setup)

@@ -1,7 +1,14 @@
 //! The provider's endpoints: whether their URLs are complete, whether they are there, and what time it is there.
 
-use super::{Check, Facts, FilledUrl, Probe, Says};
-use crate::model::{Scope, connection::Flow, failure::FailureClass};
+use super::{Check, Facts, FilledUrl, Probe, Says, speaks_of};
+use crate::model::{
+    Scope,
+    connection::Flow,
+    failure::{Failure, FailureClass},
+};
+
+/// What is wrong whoever asks: it lies in the URL.
+const TENANT: &[&str] = &["tenant"];
 
 /// Seconds by which clocks may differ: a `Date` has whole seconds, and the answer took its time.
 const CLOCKS_AGREE: i64 = 30;
@@ -138,11 +145,24 @@ pub(super) fn token(facts: &Facts<'_>) -> Check {
             );
             Check::fail(ID, TITLE, detail, "Set token_url to where the provider's endpoint really is.")
         }
+        (Says::Error(failure), _) if failure.is_known() && speaks_of(&failure.title, TENANT) => {
+            Check::fail(ID, TITLE, format!("{}: {}", failure.title, failure.detail), failure.fix.clone())
+        }
         (Says::Error(_) | Says::Json, _) => {
             Check::pass(ID, TITLE, "It is there, and refuses a request that brings nothing, as it should.")
         }
         (Says::Page { .. }, 200..=299) => not_one(" with a web page"),
         (_, 200..=299) => not_one(" to a request that brings nothing"),
+        (_, 403) => {
+            let detail = "It answers 403 and gives no reason: something there may turn our address away.";
+            let fix =
+                "If tokens can't be had either, ask the provider whether a firewall of theirs refuses us.";
+            Check::warn(ID, TITLE, detail, fix)
+        }
+        (Says::Page { .. }, _) => {
+            let detail = format!("It answers {status} with a web page, and token endpoints speak JSON.");
+            Check::warn(ID, TITLE, detail, WRONG_URL)
+        }
         _ => Check::pass(
             ID,
             TITLE,
@@ -151,7 +171,7 @@ pub(super) fn token(facts: &Facts<'_>) -> Check {
     }
 }
 
-fn unanswered(id: &'static str, title: &'static str, failure: &crate::model::failure::Failure) -> Check {
+fn unanswered(id: &'static str, title: &'static str, failure: &Failure) -> Check {
     Check::fail(id, title, format!("{}: {}", failure.title, failure.detail), failure.fix.clone())
 }
 
@@ -180,8 +200,8 @@ pub(super) fn clock(facts: &Facts<'_>) -> Check {
     let detail = format!("The provider's clock is {} s {direction} ours.", ahead.abs());
     let fix = "Ours is kept right by AWS; tell the provider that theirs is wrong. On a machine of your own, set its clock.";
     match ahead.abs() {
-        ..=CLOCKS_AGREE => Check::pass(ID, TITLE, "The provider's clock and ours agree."),
-        ..=CLOCKS_CLASH => Check::warn(ID, TITLE, detail, fix),
+        apart if apart <= CLOCKS_AGREE => Check::pass(ID, TITLE, "The provider's clock and ours agree."),
+        apart if apart <= CLOCKS_CLASH => Check::warn(ID, TITLE, detail, fix),
         _ => Check::fail(ID, TITLE, detail, fix),
     }
 }

@@ -117,17 +117,21 @@ pub(super) fn last_error(facts: &Facts<'_>) -> Check {
         translated.detail
     );
     let mut fix = translated.fix;
-    let troubles = facts.preset.into_iter().flat_map(|preset| &preset.troubles);
-    let known =
-        troubles.into_iter().find(|trouble| trouble.symptom.split(' ').next() == Some(&translated.code));
+    let troubles = || facts.preset.into_iter().flat_map(|preset| &preset.troubles);
+    let exactly = troubles().find(|trouble| trouble.symptom == translated.code);
+    let begins = |symptom: &str| symptom.split(' ').next() == Some(translated.code.as_str());
+    let known = exactly.or_else(|| troubles().find(|trouble| begins(&trouble.symptom)));
     if let Some(trouble) = known {
         detail = format!("{detail} {}", trouble.meaning);
         fix = format!("{fix} {}", trouble.fix);
     }
-    match FailureClass::of_code(&translated.code) {
-        Some(FailureClass::Terminal | FailureClass::Client | FailureClass::Setup) => {
-            Check::fail(ID, TITLE, detail, fix)
-        }
-        _ => Check::warn(ID, TITLE, detail, fix),
+    let needs_someone = match FailureClass::of_code(&translated.code) {
+        Some(class) => matches!(class, FailureClass::Terminal | FailureClass::Client | FailureClass::Setup),
+        // A problem of ours, such as a secret that can't be read; providers' own words may pass.
+        None => translated.code.contains('-'),
+    };
+    match needs_someone {
+        true => Check::fail(ID, TITLE, detail, fix),
+        false => Check::warn(ID, TITLE, detail, fix),
     }
 }

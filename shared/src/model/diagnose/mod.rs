@@ -48,6 +48,8 @@ pub enum CheckStatus {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Check {
+    /// `redirect_uri`, `client_id`, `client_secret`, `urls`, `scopes`, `granted_scopes`, `authorization_url`, `token_url`,
+    /// `clock`, `client`, `grant`, `refresh_token`, `organizations` or `last_error`.
     pub id: &'static str,
     pub title: &'static str,
     pub status: CheckStatus,

@@ -133,6 +133,22 @@ fn an_error_about_the_redirect_uri_or_a_scope_shows_where_that_is_checked() {
 }
 
 #[test]
+fn a_tenant_that_there_is_not_is_the_token_urls_fault_and_a_missing_parameter_is_not() {
+    let connection = connection(json!({}));
+    for (text, status) in [
+        ("AADSTS90002: Tenant 'acme' not found.", CheckStatus::Fail),
+        ("AADSTS900144: The request body must contain the parameter 'client_id'.", CheckStatus::Pass),
+    ] {
+        let host = "login.microsoftonline.com";
+        let named = NamedError { host, code: "invalid_request", description: Some(text), subcode: None };
+        let says = Says::Error(Failure::named_by_provider(&named, &[]));
+        let token = Probe::Answered(Answered { status: 400, clock_ahead: None, says });
+        let found = check(&Facts { token, ..facts(&connection, None, None) }, "token_url");
+        assert_eq!(found.status, status, "{}", found.detail);
+    }
+}
+
+#[test]
 fn the_newest_error_counts() {
     let mut connection = connection(json!({}));
     let newer =

@@ -447,7 +447,7 @@ async fn whatever_an_endpoint_answers_is_told_apart() {
         (answer("500 Internal Server Error", "", ""), ("warn", "having trouble"), ("warn", "having trouble")),
         (answer("503 Service Unavailable", "", ""), ("warn", "503"), ("warn", "503")),
         (answer("429 Too Many Requests", "", ""), ("warn", "fewer requests"), ("warn", "fewer requests")),
-        (answer("403 Forbidden", "Content-Type: text/html\r\n", "no"), ("pass", "403"), ("warn", "403")),
+        (answer("403 Forbidden", "Content-Type: text/html\r\n", "no"), ("warn", "403"), ("warn", "403")),
         (
             answer("200 OK", "Content-Type: text/html\r\n", "<p>Sign in</p>"),
             ("fail", "a web page"),
