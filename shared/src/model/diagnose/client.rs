@@ -3,7 +3,7 @@
 use url::Url;
 use uuid::Uuid;
 
-use super::{Check, Facts, Probe, Proof, REDIRECT_URI, Says, speaks_of};
+use super::{Facts, Judgement, Probe, Proof, REDIRECT_URI, Says, speaks_of};
 use crate::model::{connection::Flow, failure::FailureClass, preset::ClientIdFormat};
 
 /// What people copy along with a value, in front of it.
@@ -22,23 +22,16 @@ const CLIENT_SECRET_LABELS: &[&str] =
 /// How many days before it expires a secret is spoken of.
 const WARNING_DAYS: u64 = 14;
 
-pub(super) fn redirect_uri(facts: &Facts<'_>) -> Check {
-    const ID: &str = "redirect_uri";
-    const TITLE: &str = "Redirect URI";
+pub(super) fn redirect_uri(facts: &Facts<'_>) -> Judgement {
     let Some(uri) = facts.redirect_uri else {
-        return Check::skip(ID, TITLE, "The flow client_credentials has none: nobody is sent back.");
+        return Judgement::skip("The flow client_credentials has none: nobody is sent back.");
     };
     let local = |host: Option<&str>| matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"));
     match Url::parse(uri) {
         Ok(url) if url.scheme() == "https" || local(url.host_str()) => {}
         _ => {
             let detail = format!("{uri} does not begin with https://, so hardly any provider takes it.");
-            return Check::fail(
-                ID,
-                TITLE,
-                detail,
-                "Set the stack's parameter PublicUrl to its https address.",
-            );
+            return Judgement::fail(detail, "Set the stack's parameter PublicUrl to its https address.");
         }
     }
     let paste = paste(facts, uri);
@@ -49,19 +42,19 @@ pub(super) fn redirect_uri(facts: &Facts<'_>) -> Check {
                     "Asked to sign someone in, the provider answers {} and speaks of the redirect URI.",
                     answered.status
                 );
-                return Check::fail(ID, TITLE, detail, paste);
+                return Judgement::fail(detail, paste);
             }
             Says::Error(failure) if speaks_of(&failure.title, REDIRECT_URI) => {
-                return Check::fail(ID, TITLE, failure.detail.clone(), paste);
+                return Judgement::fail(failure.detail.clone(), paste);
             }
             _ => {}
         },
         Probe::Unsent(_) | Probe::Unanswered(_) => {}
     }
     if let Some(error) = facts.error_about(REDIRECT_URI) {
-        return Check::fail(ID, TITLE, format!("{}: {}", error.title, error.detail), paste);
+        return Judgement::fail(format!("{}: {}", error.title, error.detail), paste);
     }
-    Check::pass(ID, TITLE, format!("The provider has to know exactly {uri}."))
+    Judgement::pass(format!("The provider has to know exactly {uri}."))
 }
 
 /// What to paste, and where.
@@ -76,91 +69,76 @@ fn paste(facts: &Facts<'_>, uri: &str) -> String {
     format!("{general}{place}{step}")
 }
 
-pub(super) fn client_id(facts: &Facts<'_>) -> Check {
-    const ID: &str = "client_id";
-    const TITLE: &str = "Client id";
+pub(super) fn client_id(facts: &Facts<'_>) -> Judgement {
     let id = &facts.connection.settings.client_id;
     if let Some(flaw) = flaw(id, CLIENT_ID_LABELS) {
-        return Check::fail(
-            ID,
-            TITLE,
+        return Judgement::fail(
             format!("It {flaw}."),
             "Paste the client id alone, as the provider shows it.",
         );
     }
     let guid = Uuid::try_parse(id).is_ok() && id.len() == 36;
     match facts.preset {
-        Some(preset) if preset.client.client_id_format == Some(ClientIdFormat::Guid) && !guid => Check::fail(
-            ID,
-            TITLE,
-            format!("It is no GUID, as client ids of {} are.", preset.title),
-            "Copy the app's client id, of the form 00000000-0000-0000-0000-000000000000; its name or secret is another field.",
-        ),
-        Some(_) => Check::pass(ID, TITLE, "It has the form that the provider's have."),
-        None => Check::pass(ID, TITLE, "Nothing was copied along with it."),
+        Some(preset) if preset.client.client_id_format == Some(ClientIdFormat::Guid) && !guid => {
+            Judgement::fail(
+                format!("It is no GUID, as client ids of {} are.", preset.title),
+                "Copy the app's client id, of the form 00000000-0000-0000-0000-000000000000.",
+            )
+        }
+        _ => Judgement::pass("Nothing was copied along with it, as far as its form shows."),
     }
 }
 
-pub(super) fn client_secret(facts: &Facts<'_>) -> Check {
-    const ID: &str = "client_secret";
-    const TITLE: &str = "Client secret";
+pub(super) fn client_secret(facts: &Facts<'_>) -> Judgement {
     let settings = &facts.connection.settings;
     let secret = match facts.client_secret {
-        Err(problem) => return Check::fail(ID, TITLE, problem.detail.clone(), problem.fix.clone()),
+        Err(problem) => return Judgement::fail(problem.detail.clone(), problem.fix.clone()),
         Ok(None) if facts.connected().is_some() => {
-            return Check::pass(
-                ID,
-                TITLE,
-                "There is none: a public client, and the provider takes it for one.",
-            );
+            return Judgement::pass("There is none: a public client, and the provider takes it for one.");
         }
         Ok(None) => {
             let fix = "Set client_secret if the provider gave one; a public client has none.";
-            return Check::warn(ID, TITLE, "There is none.", fix);
+            return Judgement::warn("There is none.", fix);
         }
         Ok(Some(secret)) => secret.expose(),
     };
     let anew =
         "Copy the secret anew, all of it and nothing else; if the provider shows it no more, make a new one.";
     if let Some(flaw) = flaw(secret, CLIENT_SECRET_LABELS) {
-        return Check::fail(ID, TITLE, format!("It {flaw}."), anew);
+        return Judgement::fail(format!("It {flaw}."), anew);
     }
     if secret == settings.client_id {
-        return Check::fail(ID, TITLE, "It is the client id once more.", anew);
+        return Judgement::fail("It is the client id once more.", anew);
     }
     let shape = facts.preset.map(|preset| &preset.client);
     if shape.is_some_and(|shape| shape.client_id_format == Some(ClientIdFormat::Guid))
         && Uuid::try_parse(secret).is_ok()
     {
         let fix = "Copy the secret's value, which the provider shows only once, and not the id that stands beside it.";
-        return Check::fail(
-            ID,
-            TITLE,
-            "It is a GUID, which there is the secret's id and not its value.",
-            fix,
-        );
+        return Judgement::fail("It is a GUID, which there is the secret's id and not its value.", fix);
     }
     let (length, expected) = (secret.chars().count(), shape.and_then(|shape| shape.client_secret_length));
     match expected {
         Some(expected) if length < expected => {
             let detail = format!("It is too short: {length} characters instead of {expected}.");
-            return Check::fail(ID, TITLE, detail, anew);
+            return Judgement::fail(detail, anew);
         }
         Some(expected) if length > expected => {
             let detail = format!("It is too long: {length} characters instead of {expected}.");
-            return Check::warn(ID, TITLE, detail, anew);
+            return Judgement::warn(detail, anew);
         }
         _ => {}
     }
-    let renew = "Make a new secret in the app registration at the provider and put it into the connection, with client_secret_expires_at.";
+    let renew = "Make a new secret in the app registration at the provider, and put it into the connection together with \
+                 its client_secret_expires_at.";
     match settings.client_secret_expires_at {
         Some(at) if at <= facts.now => {
-            Check::fail(ID, TITLE, format!("It expired at {}.", at.to_the_minute()), renew)
+            Judgement::fail(format!("It expired at {}.", at.to_the_minute()), renew)
         }
         Some(at) if at.since(facts.now).as_secs() < WARNING_DAYS * 24 * 3600 => {
-            Check::warn(ID, TITLE, format!("It expires at {}.", at.to_the_minute()), renew)
+            Judgement::warn(format!("It expires at {}.", at.to_the_minute()), renew)
         }
-        _ => Check::pass(ID, TITLE, "Nothing was copied along with it or cut off, as far as its form shows."),
+        _ => Judgement::pass("Nothing was copied along with it or cut off, as far as its form shows."),
     }
 }
 
@@ -199,14 +177,13 @@ fn labelled(value: &str, labels: &[&str]) -> bool {
         .any(|label| value.strip_prefix(label).is_some_and(|rest| rest.trim_start().starts_with([':', '='])))
 }
 
-pub(super) fn accepted(facts: &Facts<'_>) -> Check {
-    const ID: &str = "client";
-    const TITLE: &str = "The provider accepts the client";
+pub(super) fn accepted(facts: &Facts<'_>) -> Judgement {
     let refused = |class| class == Some(FailureClass::Client);
     match &facts.proof {
         Proof::Given => {
-            let detail = "It gave this client a token just now, asked for with client id and secret; the token was thrown away.";
-            return Check::pass(ID, TITLE, detail);
+            let detail =
+                "It gave a token just now, asked for with client id and secret; the token was thrown away.";
+            return Judgement::pass(detail);
         }
         Proof::Refused(failure) => {
             let detail = format!(
@@ -215,9 +192,9 @@ pub(super) fn accepted(facts: &Facts<'_>) -> Check {
             );
             return match failure.class {
                 FailureClass::Client | FailureClass::Setup | FailureClass::Terminal => {
-                    Check::fail(ID, TITLE, detail, failure.fix.clone())
+                    Judgement::fail(detail, failure.fix.clone())
                 }
-                _ => Check::warn(ID, TITLE, detail, failure.fix.clone()),
+                _ => Judgement::warn(detail, failure.fix.clone()),
             };
         }
         Proof::Unasked => {}
@@ -226,20 +203,18 @@ pub(super) fn accepted(facts: &Facts<'_>) -> Check {
     let error =
         errors.map(|error| facts.translated(error)).find(|error| refused(FailureClass::of_code(&error.code)));
     if let Some(error) = error {
-        return Check::fail(ID, TITLE, format!("{}: {}", error.title, error.detail), error.fix);
+        return Judgement::fail(format!("{}: {}", error.title, error.detail), error.fix);
     }
     match (facts.connected(), facts.connection.settings.flow) {
         (Some(_), Flow::AuthorizationCode) => {
-            Check::pass(ID, TITLE, "It accepted the client when the grant was last connected or refreshed.")
+            Judgement::pass("It accepted the client when the grant was last connected or refreshed.")
         }
         (None, Flow::AuthorizationCode) => {
-            Check::skip(ID, TITLE, "Only a sign-in can show that: no secret is sent for a test.")
+            Judgement::skip("Only a sign-in can show that: no secret is sent for a test.")
         }
-        (_, Flow::ClientCredentials) => Check::skip(
-            ID,
-            TITLE,
-            "No token could be asked for: see the URLs, the secret and the token endpoint.",
-        ),
+        (_, Flow::ClientCredentials) => {
+            Judgement::skip("No token could be asked for: see the URLs, the secret and the token endpoint.")
+        }
     }
 }
 

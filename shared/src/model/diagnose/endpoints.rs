@@ -1,6 +1,6 @@
 //! The provider's endpoints: whether their URLs are complete, whether they are there, and what time it is there.
 
-use super::{Check, Facts, FilledUrl, Probe, Says, speaks_of};
+use super::{Facts, FilledUrl, Judgement, Probe, Says, speaks_of};
 use crate::model::{
     Scope,
     connection::Flow,
@@ -15,19 +15,14 @@ const CLOCKS_AGREE: i64 = 30;
 /// Beyond this, tokens are taken for expired or not yet valid.
 const CLOCKS_CLASH: i64 = 300;
 
-pub(super) fn urls(facts: &Facts<'_>) -> Check {
-    const ID: &str = "urls";
-    const TITLE: &str = "URLs";
+pub(super) fn urls(facts: &Facts<'_>) -> Judgement {
     let settings = &facts.connection.settings;
     if settings.authorization_url.as_ref() == Some(&settings.token_url) {
-        let fix = "Set authorization_url to the page where people sign in and token_url to where tokens come from; see the provider's documentation.";
-        return Check::warn(ID, TITLE, "authorization_url and token_url are the same.", fix);
+        let fix = "Set authorization_url to the page where people sign in, and token_url to where tokens come from.";
+        return Judgement::warn("authorization_url and token_url are the same.", fix);
     }
-    let Some(url) = facts.urls.iter().find(|url| url.problem.is_some()) else {
-        return Check::pass(ID, TITLE, complete(facts.urls));
-    };
-    let Some(problem) = &url.problem else {
-        return Check::pass(ID, TITLE, complete(facts.urls));
+    let Some((url, problem)) = facts.urls.iter().find_map(|url| Some((url, url.problem.as_ref()?))) else {
+        return Judgement::pass(complete(facts.urls));
     };
     let unfilled = url.placeholders.iter().find(|filling| filling.by.is_none());
     let by_mappings = facts.connection.scope == Scope::Global
@@ -35,14 +30,10 @@ pub(super) fn urls(facts: &Facts<'_>) -> Check {
     let explained = placeholder_note(facts, url);
     let detail = format!("{}: {}{explained}", url.field, problem.detail);
     match by_mappings {
-        true => Check::skip(
-            ID,
-            TITLE,
-            format!(
-                "{detail} Each organization's mapping fills it; without an organization the provider can't be asked."
-            ),
-        ),
-        false => Check::fail(ID, TITLE, detail, problem.fix.clone()),
+        true => Judgement::skip(format!(
+            "{detail} Each organization's mapping fills it; without an organization the provider can't be asked."
+        )),
+        false => Judgement::fail(detail, problem.fix.clone()),
     }
 }
 
@@ -78,12 +69,10 @@ fn placeholder_note(facts: &Facts<'_>, url: &FilledUrl) -> String {
 const WRONG_URL: &str =
     "Correct the URL from the provider's documentation, and the values that fill its placeholders.";
 
-pub(super) fn authorization(facts: &Facts<'_>) -> Check {
-    const ID: &str = "authorization_url";
-    const TITLE: &str = "Sign-in page";
+pub(super) fn authorization(facts: &Facts<'_>) -> Judgement {
     let answered = match &facts.authorization {
-        Probe::Unsent(reason) => return Check::skip(ID, TITLE, *reason),
-        Probe::Unanswered(failure) => return unanswered(ID, TITLE, failure),
+        Probe::Unsent(reason) => return Judgement::skip(*reason),
+        Probe::Unanswered(failure) => return unanswered(failure),
         Probe::Answered(answered) => answered,
     };
     let status = answered.status;
@@ -91,65 +80,63 @@ pub(super) fn authorization(facts: &Facts<'_>) -> Check {
         (Says::Error(failure), _) => {
             let detail =
                 format!("It is there, but turns such a sign-in away. {}: {}", failure.title, failure.detail);
-            Check::fail(ID, TITLE, detail, failure.fix.clone())
+            Judgement::fail(detail, failure.fix.clone())
         }
         (Says::Page { about_redirect_uri: true }, _) => {
             let detail = "It is there, but turns such a sign-in away because of the redirect URI.";
-            Check::fail(ID, TITLE, detail, "See the check of the redirect URI.")
+            Judgement::fail(detail, "See the check of the redirect URI.")
         }
-        (_, 429) => busy(ID, TITLE),
-        (_, 500..) => in_trouble(ID, TITLE, status),
+        (_, 429) => busy(),
+        (_, 500..) => in_trouble(status),
         (_, 404 | 405 | 410) => {
             let detail =
                 format!("The host is there, but answers {status}: it has no sign-in page at that path.");
-            Check::warn(ID, TITLE, detail, WRONG_URL)
+            Judgement::warn(detail, WRONG_URL)
         }
         (_, 400..=499) => {
             let detail = format!(
                 "It is there, but answers {status} to such a sign-in, and not in words that are known here."
             );
-            let fix = "Open a connect link and read what the provider's page says; most often it does not know client_id or redirect_uri.";
-            Check::warn(ID, TITLE, detail, fix)
+            let fix = "Open a connect link and read what the provider's page says; most often it does not know client_id \
+                       or redirect_uri.";
+            Judgement::warn(detail, fix)
         }
-        _ => Check::pass(ID, TITLE, "It is there, and takes such a sign-in."),
+        _ => Judgement::pass("It is there, and takes such a sign-in."),
     }
 }
 
-pub(super) fn token(facts: &Facts<'_>) -> Check {
-    const ID: &str = "token_url";
-    const TITLE: &str = "Token endpoint";
+pub(super) fn token(facts: &Facts<'_>) -> Judgement {
     let answered = match &facts.token {
-        Probe::Unsent(reason) => return Check::skip(ID, TITLE, *reason),
-        Probe::Unanswered(failure) => return unanswered(ID, TITLE, failure),
+        Probe::Unsent(reason) => return Judgement::skip(*reason),
+        Probe::Unanswered(failure) => return unanswered(failure),
         Probe::Answered(answered) => answered,
     };
     let status = answered.status;
     let not_one = |what: &str| {
         let detail = format!("The host answers {status}{what}, as no token endpoint does.");
-        Check::fail(ID, TITLE, detail, format!("Set token_url to the provider's token endpoint. {WRONG_URL}"))
+        Judgement::fail(detail, format!("Set token_url to the provider's token endpoint. {WRONG_URL}"))
     };
     match (&answered.says, status) {
-        (_, 429) => busy(ID, TITLE),
-        (Says::Error(failure), _) if matches!(failure.class, FailureClass::Throttled { .. }) => {
-            busy(ID, TITLE)
-        }
-        (_, 500..) => in_trouble(ID, TITLE, status),
+        (_, 429) => busy(),
+        (Says::Error(failure), _) if matches!(failure.class, FailureClass::Throttled { .. }) => busy(),
+        (_, 500..) => in_trouble(status),
         (_, 404 | 405 | 410) => {
             let detail =
                 format!("The host is there, but answers {status}: it has no token endpoint at that path.");
-            Check::fail(ID, TITLE, detail, WRONG_URL)
+            Judgement::fail(detail, WRONG_URL)
         }
         (Says::GoElsewhere { host }, _) => {
             let detail = format!(
-                "It answers {status} and points to {host}; redirects are never followed, for they would carry secrets along."
+                "It answers {status} and points to {host}; redirects are not followed, for they would carry secrets."
             );
-            Check::fail(ID, TITLE, detail, "Set token_url to where the provider's endpoint really is.")
+            Judgement::fail(detail, "Set token_url to where the provider's endpoint really is.")
         }
         (Says::Error(failure), _) if failure.is_known() && speaks_of(&failure.title, TENANT) => {
-            Check::fail(ID, TITLE, format!("{}: {}", failure.title, failure.detail), failure.fix.clone())
+            Judgement::fail(format!("{}: {}", failure.title, failure.detail), failure.fix.clone())
         }
+        (Says::Json, 200..=299) => not_one(" to a request that brings nothing"),
         (Says::Error(_) | Says::Json, _) => {
-            Check::pass(ID, TITLE, "It is there, and refuses a request that brings nothing, as it should.")
+            Judgement::pass("It is there, and refuses a request that brings nothing, as it should.")
         }
         (Says::Page { .. }, 200..=299) => not_one(" with a web page"),
         (_, 200..=299) => not_one(" to a request that brings nothing"),
@@ -157,51 +144,46 @@ pub(super) fn token(facts: &Facts<'_>) -> Check {
             let detail = "It answers 403 and gives no reason: something there may turn our address away.";
             let fix =
                 "If tokens can't be had either, ask the provider whether a firewall of theirs refuses us.";
-            Check::warn(ID, TITLE, detail, fix)
+            Judgement::warn(detail, fix)
         }
         (Says::Page { .. }, _) => {
             let detail = format!("It answers {status} with a web page, and token endpoints speak JSON.");
-            Check::warn(ID, TITLE, detail, WRONG_URL)
+            Judgement::warn(detail, WRONG_URL)
         }
-        _ => Check::pass(
-            ID,
-            TITLE,
-            format!("It is there, and answers {status} to a request that brings nothing."),
-        ),
+        _ => Judgement::pass(format!("It is there, and answers {status} to a request that brings nothing.")),
     }
 }
 
-fn unanswered(id: &'static str, title: &'static str, failure: &Failure) -> Check {
-    Check::fail(id, title, format!("{}: {}", failure.title, failure.detail), failure.fix.clone())
+fn unanswered(failure: &Failure) -> Judgement {
+    Judgement::fail(format!("{}: {}", failure.title, failure.detail), failure.fix.clone())
 }
 
-fn busy(id: &'static str, title: &'static str) -> Check {
+fn busy() -> Judgement {
     let detail = "It is there, and asks for fewer requests.";
-    let fix = "Wait; refreshing goes on when the provider allows. If it stays, find out who else asks it so often, or ask there for a higher limit.";
-    Check::warn(id, title, detail, fix)
+    let fix = "Wait; refreshing goes on when the provider allows. If it stays, find out who else asks it so often, or ask \
+               there for a higher limit.";
+    Judgement::warn(detail, fix)
 }
 
-fn in_trouble(id: &'static str, title: &'static str, status: u16) -> Check {
+fn in_trouble(status: u16) -> Judgement {
     let detail = format!("It is there, but answers {status}: the provider is having trouble.");
-    Check::warn(id, title, detail, "Nothing to do here: look at the provider's status page.")
+    Judgement::warn(detail, "Nothing to do here: look at the provider's status page.")
 }
 
-pub(super) fn clock(facts: &Facts<'_>) -> Check {
-    const ID: &str = "clock";
-    const TITLE: &str = "Clocks";
+pub(super) fn clock(facts: &Facts<'_>) -> Judgement {
     let told = [&facts.token, &facts.authorization].into_iter().find_map(|probe| match probe {
         Probe::Answered(answered) => answered.clock_ahead,
         Probe::Unsent(_) | Probe::Unanswered(_) => None,
     });
     let Some(ahead) = told else {
-        return Check::skip(ID, TITLE, "The provider did not tell the time.");
+        return Judgement::skip("The provider did not tell the time.");
     };
     let direction = if ahead > 0 { "ahead of" } else { "behind" };
     let detail = format!("The provider's clock is {} s {direction} ours.", ahead.abs());
-    let fix = "Ours is kept right by AWS; tell the provider that theirs is wrong. On a machine of your own, set its clock.";
+    let fix = "AWS keeps ours right: tell the provider that theirs is wrong. On a machine of your own, set its clock.";
     match ahead.abs() {
-        apart if apart <= CLOCKS_AGREE => Check::pass(ID, TITLE, "The provider's clock and ours agree."),
-        apart if apart <= CLOCKS_CLASH => Check::warn(ID, TITLE, detail, fix),
-        _ => Check::fail(ID, TITLE, detail, fix),
+        apart if apart <= CLOCKS_AGREE => Judgement::pass("The provider's clock and ours agree."),
+        apart if apart <= CLOCKS_CLASH => Judgement::warn(detail, fix),
+        _ => Judgement::fail(detail, fix),
     }
 }

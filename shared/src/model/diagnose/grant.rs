@@ -1,67 +1,59 @@
 //! The grants, and what was last said about them.
 
-use super::{Check, Facts};
+use super::{Facts, Judgement};
 use crate::model::{Code, failure::FailureClass, grant::GrantStatus};
 
-pub(super) fn own(facts: &Facts<'_>) -> Check {
-    const ID: &str = "grant";
-    const TITLE: &str = "Grant";
+pub(super) fn own(facts: &Facts<'_>) -> Judgement {
     let Some(grant) = facts.connected() else {
         return match facts.signs_in() {
-            true => Check::warn(ID, TITLE, "Nobody is signed in.", Code::NotConnected.fix()),
+            true => Judgement::warn("Nobody is signed in.", Code::NotConnected.fix()),
             false if facts.grant.is_some() => {
                 let fix = "Edit the connection: its next token is then asked for again.";
-                Check::warn(ID, TITLE, "It was disconnected.", fix)
+                Judgement::warn("It was disconnected.", fix)
             }
-            false => Check::pass(ID, TITLE, "There is none yet: the first request for a token makes it."),
+            false => Judgement::pass("There is none yet: the first request for a token makes it."),
         };
     };
     let usable = !grant.remaining(facts.now).is_zero();
     let renewable = grant.refresh_token.is_some() || !facts.signs_in();
-    let error = facts.errors().first().map(|error| facts.translated(error));
-    let (why, fix) = match error {
+    let error = grant.last_error.as_ref().or(facts.held_back);
+    let (why, fix) = match error.map(|error| facts.translated(error)) {
         Some(error) => (format!(" {}: {}", error.title, error.detail), error.fix),
         None => (String::new(), Code::Reauthorize.fix().to_owned()),
     };
     match grant.status {
         GrantStatus::Reauthorize => {
             let detail = format!("It works no longer, and a person must sign in again.{why}");
-            Check::fail(ID, TITLE, detail, facts.reconnecting(&fix))
+            Judgement::fail(detail, facts.reconnecting(&fix))
         }
         GrantStatus::Failing if usable => {
-            Check::warn(ID, TITLE, format!("Its token is still good, but refreshing it fails.{why}"), fix)
+            Judgement::warn(format!("Its token is still good, but refreshing it fails.{why}"), fix)
         }
         GrantStatus::Failing => {
-            Check::fail(ID, TITLE, format!("Its token has expired, and refreshing it fails.{why}"), fix)
+            Judgement::fail(format!("Its token has expired, and refreshing it fails.{why}"), fix)
         }
         _ if facts.held_back.is_some() => {
             let detail = format!("It is not refreshed while the provider refuses the client.{why}");
-            Check::fail(ID, TITLE, detail, fix)
+            Judgement::fail(detail, fix)
         }
         _ if !usable && !renewable => {
             let detail = "Its token has expired, and there is no refresh token to renew it with.";
-            Check::fail(ID, TITLE, detail, facts.reconnecting(Code::Reauthorize.fix()))
+            Judgement::fail(detail, facts.reconnecting(Code::Reauthorize.fix()))
         }
-        _ if !usable => Check::pass(ID, TITLE, "Its token has expired; the next request for one renews it."),
-        _ => Check::pass(ID, TITLE, "Its token is good."),
+        _ if !usable => Judgement::pass("Its token has expired; the next request for one renews it."),
+        _ => Judgement::pass("Its token is good."),
     }
 }
 
-pub(super) fn refresh_token(facts: &Facts<'_>) -> Check {
-    const ID: &str = "refresh_token";
-    const TITLE: &str = "Refresh token";
+pub(super) fn refresh_token(facts: &Facts<'_>) -> Judgement {
     if !facts.signs_in() {
-        return Check::skip(ID, TITLE, "The flow client_credentials needs none.");
+        return Judgement::skip("The flow client_credentials needs none.");
     }
     let Some(grant) = facts.connected() else {
-        return Check::skip(ID, TITLE, "There is no grant yet.");
+        return Judgement::skip("There is no grant yet.");
     };
     if grant.refresh_token.is_some() {
-        return Check::pass(
-            ID,
-            TITLE,
-            "There is one: the access token is renewed without anyone signing in.",
-        );
+        return Judgement::pass("There is one: the access token is renewed without anyone signing in.");
     }
     let until = grant.expires_at.map(|at| format!(" at {}", at.to_the_minute())).unwrap_or_default();
     let detail = format!("The provider gave none: the grant ends with its token{until}.");
@@ -70,43 +62,41 @@ pub(super) fn refresh_token(facts: &Facts<'_>) -> Check {
     let param = needs.and_then(|needs| needs.needs_param.as_ref());
     let fix = match (scope, param) {
         (Some(scope), _) => format!("Ask for the scope {scope}, and connect again."),
-        (None, Some(param)) => format!("Give the connection {param} among its authorize_params, and connect again."),
-        (None, None) => "Many providers give one only for a scope such as offline_access, or when the app registration allows it; then connect again.".to_owned(),
+        (None, Some(param)) => {
+            format!("Give the connection {param} among its authorize_params, and connect again.")
+        }
+        (None, None) => {
+            "Many providers give one only for a scope such as offline_access, or if the app registration \
+                         allows it; then connect again."
+                .to_owned()
+        }
     };
-    Check::warn(ID, TITLE, detail, facts.reconnecting(&fix))
+    Judgement::warn(detail, facts.reconnecting(&fix))
 }
 
-pub(super) fn organizations(facts: &Facts<'_>) -> Check {
-    const ID: &str = "organizations";
-    const TITLE: &str = "Grants of organizations";
+pub(super) fn organizations(facts: &Facts<'_>) -> Judgement {
     let counts = facts.organizations;
     let all = counts.active + counts.failing + counts.reauthorize;
     match (all, counts.failing, counts.reauthorize) {
-        (0, ..) => Check::skip(ID, TITLE, "No organization has a grant of its own here."),
-        (_, 0, 0) => Check::pass(ID, TITLE, format!("All {all} work.")),
-        (_, failing, 0) => Check::warn(
-            ID,
-            TITLE,
+        (0, ..) => Judgement::skip("No organization has a grant of its own here."),
+        (_, 0, 0) => Judgement::pass(format!("All {all} work.")),
+        (_, failing, 0) => Judgement::warn(
             format!("Of {all}, {failing} can't be refreshed now."),
-            "If it is all of them, the connection is at fault: see the other checks. Else retries go on by themselves.",
+            "If it is all of them, see the other checks for what is wrong with the connection; retries go on.",
         ),
-        (_, failing, reauthorize) => Check::warn(
-            ID,
-            TITLE,
+        (_, failing, reauthorize) => Judgement::warn(
             format!(
                 "Of {all}, {reauthorize} wait for someone to sign in again, and {failing} can't be refreshed now."
             ),
-            "Connect these organizations again: POST /connections/{name}/authorize with their organization_id gives each a link.",
+            "Connect them again: POST /connections/{name}/authorize with an organization_id gives each its link.",
         ),
     }
 }
 
-pub(super) fn last_error(facts: &Facts<'_>) -> Check {
-    const ID: &str = "last_error";
-    const TITLE: &str = "Last error";
+pub(super) fn last_error(facts: &Facts<'_>) -> Judgement {
     let errors = facts.errors();
     let Some(error) = errors.first() else {
-        return Check::pass(ID, TITLE, "Nothing has gone wrong that was not mended since.");
+        return Judgement::pass("Nothing has gone wrong that was not mended since.");
     };
     let translated = facts.translated(error);
     let mut detail = format!(
@@ -131,7 +121,7 @@ pub(super) fn last_error(facts: &Facts<'_>) -> Check {
         None => translated.code.contains('-'),
     };
     match needs_someone {
-        true => Check::fail(ID, TITLE, detail, fix),
-        false => Check::warn(ID, TITLE, detail, fix),
+        true => Judgement::fail(detail, fix),
+        false => Judgement::warn(detail, fix),
     }
 }

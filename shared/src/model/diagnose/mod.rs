@@ -1,7 +1,7 @@
 //! The doctor's judgement: what is wrong with a connection, from facts that others have gathered.
 //!
-//! Each check is a function from [`Facts`] to a [`Check`] and knows nothing of the others, so that one broken thing shows
-//! in every place where it matters. A check says what it saw; only where something is to be done has it a fix.
+//! Each check is a function of [`Facts`] and knows nothing of the others, so that one broken thing shows in every place
+//! where it matters. A check says what it saw; only where something is to be done has it a fix.
 
 mod client;
 mod endpoints;
@@ -148,54 +148,58 @@ pub enum Proof {
     Refused(Failure),
 }
 
+/// Id, title and judge of each check, in the order in which things are set up.
+const CHECKS: [(&str, &str, fn(&Facts<'_>) -> Judgement); 14] = [
+    ("redirect_uri", "Redirect URI", client::redirect_uri),
+    ("client_id", "Client id", client::client_id),
+    ("client_secret", "Client secret", client::client_secret),
+    ("urls", "URLs", endpoints::urls),
+    ("scopes", "Scopes asked for", scopes::asked),
+    ("granted_scopes", "Scopes granted", scopes::granted),
+    ("authorization_url", "Sign-in page", endpoints::authorization),
+    ("token_url", "Token endpoint", endpoints::token),
+    ("clock", "Clocks", endpoints::clock),
+    ("client", "The provider accepts the client", client::accepted),
+    ("grant", "Grant", grant::own),
+    ("refresh_token", "Refresh token", grant::refresh_token),
+    ("organizations", "Grants of organizations", grant::organizations),
+    ("last_error", "Last error", grant::last_error),
+];
+
+/// What a check came to.
+struct Judgement {
+    status: CheckStatus,
+    detail: String,
+    fix: Option<String>,
+}
+
 impl Diagnosis {
     pub fn of(facts: &Facts<'_>) -> Self {
-        let checks = vec![
-            client::redirect_uri(facts),
-            client::client_id(facts),
-            client::client_secret(facts),
-            endpoints::urls(facts),
-            scopes::asked(facts),
-            scopes::granted(facts),
-            endpoints::authorization(facts),
-            endpoints::token(facts),
-            endpoints::clock(facts),
-            client::accepted(facts),
-            grant::own(facts),
-            grant::refresh_token(facts),
-            grant::organizations(facts),
-            grant::last_error(facts),
-        ];
+        let judged = CHECKS.iter().map(|(id, title, judge)| {
+            let Judgement { status, detail, fix } = judge(facts);
+            Check { id, title, status, detail, fix }
+        });
+        let checks: Vec<_> = judged.collect();
         let status = checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Pass);
         Self { connection_name: facts.connection.name.clone(), status, checks }
     }
 }
 
-impl Check {
-    fn pass(id: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { id, title, status: CheckStatus::Pass, detail: detail.into(), fix: None }
+impl Judgement {
+    fn pass(detail: impl Into<String>) -> Self {
+        Self { status: CheckStatus::Pass, detail: detail.into(), fix: None }
     }
 
-    fn skip(id: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status: CheckStatus::Skip, ..Self::pass(id, title, detail) }
+    fn skip(detail: impl Into<String>) -> Self {
+        Self { status: CheckStatus::Skip, ..Self::pass(detail) }
     }
 
-    fn warn(
-        id: &'static str,
-        title: &'static str,
-        detail: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
-        Self { status: CheckStatus::Warn, fix: Some(fix.into()), ..Self::pass(id, title, detail) }
+    fn warn(detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { status: CheckStatus::Warn, fix: Some(fix.into()), ..Self::pass(detail) }
     }
 
-    fn fail(
-        id: &'static str,
-        title: &'static str,
-        detail: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
-        Self { status: CheckStatus::Fail, ..Self::warn(id, title, detail, fix) }
+    fn fail(detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { status: CheckStatus::Fail, ..Self::warn(detail, fix) }
     }
 }
 

@@ -2,24 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Facts, Probe, SCOPE, Says, speaks_of};
+use super::{Facts, Judgement, Probe, SCOPE, Says, speaks_of};
 use crate::model::preset::Preset;
 
 /// What OpenID Connect and its kin have everywhere.
 const EVERYWHERE: &[&str] = &["email", "offline_access", "openid", "profile"];
 
-pub(super) fn asked(facts: &Facts<'_>) -> Check {
-    const ID: &str = "scopes";
-    const TITLE: &str = "Scopes asked for";
+pub(super) fn asked(facts: &Facts<'_>) -> Judgement {
     let settings = &facts.connection.settings;
     if let Probe::Answered(answered) = &facts.authorization
         && let Says::Error(failure) = &answered.says
         && speaks_of(&failure.title, SCOPE)
     {
-        return Check::fail(ID, TITLE, failure.detail.clone(), failure.fix.clone());
+        return Judgement::fail(failure.detail.clone(), failure.fix.clone());
     }
     if let Some(error) = facts.error_about(SCOPE) {
-        return Check::fail(ID, TITLE, format!("{}: {}", error.title, error.detail), error.fix);
+        return Judgement::fail(format!("{}: {}", error.title, error.detail), error.fix);
     }
     let granted: BTreeSet<_> =
         facts.connected().into_iter().flat_map(|grant| &grant.scopes).map(|scope| plain(scope)).collect();
@@ -30,9 +28,7 @@ pub(super) fn asked(facts: &Facts<'_>) -> Check {
         .collect();
     if !slips.is_empty() {
         let detail = format!("Not among those that are known, but close to one: {}.", slips.join(", "));
-        return Check::warn(
-            ID,
-            TITLE,
+        return Judgement::warn(
             detail,
             "Compare these scopes with the provider's documentation, and correct them in the connection.",
         );
@@ -41,18 +37,11 @@ pub(super) fn asked(facts: &Facts<'_>) -> Check {
         let detail = format!(
             "Without {missing} the provider gives no refresh token: the connection ends when its first token does."
         );
-        return Check::warn(
-            ID,
-            TITLE,
-            detail,
-            format!("Add {missing} to the connection, then connect again."),
-        );
+        return Judgement::warn(detail, format!("Add {missing} to the connection, then connect again."));
     }
     match settings.scopes.is_empty() {
-        true => Check::pass(ID, TITLE, "None: the provider decides what a token may do."),
-        false => {
-            Check::pass(ID, TITLE, format!("None of these looks misspelt: {}.", settings.scopes.join(" ")))
-        }
+        true => Judgement::pass("None: the provider decides what a token may do."),
+        false => Judgement::pass(format!("None of these looks misspelt: {}.", settings.scopes.join(" "))),
     }
 }
 
@@ -77,23 +66,16 @@ fn missing_for_refresh(facts: &Facts<'_>) -> Option<String> {
     (!given && !in_url).then(|| format!("{needed} among the authorize_params"))
 }
 
-pub(super) fn granted(facts: &Facts<'_>) -> Check {
-    const ID: &str = "granted_scopes";
-    const TITLE: &str = "Scopes granted";
+pub(super) fn granted(facts: &Facts<'_>) -> Judgement {
     let Some(grant) = facts.connected() else {
-        return Check::skip(ID, TITLE, "There is no grant yet.");
+        return Judgement::skip("There is no grant yet.");
     };
     let settings = &facts.connection.settings;
     let set = |scopes: &[String]| scopes.iter().map(|scope| plain(scope)).collect::<BTreeSet<_>>();
-    let reconnect = facts.reconnecting(
-        "Allow them in the app registration at the provider, then connect again, with an account that may grant them.",
-    );
     if facts.signs_in() && set(&grant.asked_scopes) != set(&settings.scopes) {
         let detail =
             "The connection's scopes were changed after it was connected; the grant still has the old ones.";
-        return Check::warn(
-            ID,
-            TITLE,
+        return Judgement::warn(
             detail,
             facts.reconnecting("Connect again: scopes are granted when someone signs in."),
         );
@@ -108,14 +90,16 @@ pub(super) fn granted(facts: &Facts<'_>) -> Check {
     if !missing.is_empty() {
         let missing = missing.join(" ");
         let detail = format!(
-            "The provider granted less than was asked for: {missing} is missing. Calls that need it will be refused (403)."
+            "The provider granted less than was asked for: {missing} is missing, and calls that need it are refused (403)."
         );
-        return Check::warn(ID, TITLE, detail, reconnect);
+        let fix =
+            "Allow them in the app registration, then connect again, with an account that may grant them.";
+        return Judgement::warn(detail, facts.reconnecting(fix));
     }
-    Check::pass(ID, TITLE, "What was asked for was granted.")
+    Judgement::pass("What was asked for was granted.")
 }
 
-/// Whether a provider would list this scope among those granted: what is about the sign-in itself, or stands for others,
+/// Whether a provider would list this scope among those granted. What is about the sign-in itself, or stands for others,
 /// often is not.
 fn is_told(scope: &str) -> bool {
     !EVERYWHERE.contains(&scope) && !scope.ends_with(".default")
