@@ -21,6 +21,7 @@ use bifrost::{
         config::{ConfigSchema, StoredConfig},
         connection::NewConnection,
         description::{Described, ReadField, fields_read},
+        diagnose::Diagnosis,
         input::{EntityId, Input},
         integration::NewIntegration,
         mapping::NewMapping,
@@ -229,6 +230,12 @@ pub(crate) fn describe(operation: Operation, schemas: &mut Schemas) -> Descripti
                     "The connection as it is now; of an organization's own grant on a global one, that grant.",
                     json!({}),
                 )
+        }
+        Operation::ConnectionsDiagnose => {
+            let summary = "Looks at everything that a connection needs, here and at its provider. Who may edit there.";
+            connection(s, summary)
+                .with_tables()
+                .answers::<Diagnosis>(s, 200, "What was found, check by check; nothing is changed or spent.", json!({}))
         }
         Operation::ConnectOffer => ticket(s, "The page of a connect link: what is about to be connected.")
             .pages(&[(200, "What is about to be connected, and a button."), LINK_INVALID])

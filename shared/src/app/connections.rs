@@ -226,7 +226,7 @@ impl Standing {
     }
 
     /// Why nothing of the connection is refreshed, if so.
-    fn held_back(&self, connection: &Connection) -> Option<&LastError> {
+    pub(super) fn held_back(&self, connection: &Connection) -> Option<&LastError> {
         let breaker = self.breaker.as_ref().filter(|breaker| breaker.holds(connection))?;
         Some(&breaker.last_error)
     }

@@ -65,6 +65,16 @@ enum Other {
     Audience(String),
 }
 
+impl Credentials {
+    /// The secret that is to be sent, if one is.
+    pub(super) fn client_secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Secrets(secrets) => secrets.first(),
+            Self::None | Self::PrivateKey(_) | Self::KmsKey(_) => None,
+        }
+    }
+}
+
 impl Proof {
     /// For one request.
     pub(super) fn credentials(&self) -> oauth::Credentials<'_> {
@@ -113,6 +123,16 @@ impl Bifrost {
         let missing = || Problem::new(Code::SecretUnavailable, "The connection has no key to sign with.");
         let sealed = connection.client_private_key.as_ref().ok_or_else(missing)?;
         self.open_credential(connection, CLIENT_PRIVATE_KEY, sealed).await.map(Credentials::PrivateKey)
+    }
+
+    /// The same as they are now, whatever is remembered.
+    pub(super) async fn current_credentials(&self, connection: &Connection) -> Result<Credentials, Problem> {
+        if let Some(name) = &connection.settings.client_secret_ref
+            && check_secret_ref(name).is_ok()
+        {
+            self.secrets.read_anew(name).await?;
+        }
+        self.credentials(connection).await
     }
 
     /// The client secret that is in force, if there is one.

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod connections;
 mod credentials;
 pub mod delete_organization;
+pub mod diagnose;
 pub mod disconnect;
 pub mod edit_connection;
 pub mod edit_integration;

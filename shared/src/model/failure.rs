@@ -8,6 +8,8 @@ use std::time::Duration;
 use url::form_urlencoded;
 use uuid::Uuid;
 
+use super::provider_errors::{self, NamedError};
+
 /// What a failure means for the grant, and so what is tried next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureClass {
@@ -33,8 +35,8 @@ pub enum FailureClass {
 #[error("{title} ({code}): {detail}")]
 pub struct Failure {
     pub class: FailureClass,
-    /// The provider's own error code such as `invalid_grant`, or one of ours such as `provider-timeout`. Theirs are
-    /// written with underscores, ours with hyphens.
+    /// The provider's own error code such as `invalid_grant` or `AADSTS700082`, or one of ours such as
+    /// `provider-timeout`, which all have hyphens.
     pub code: String,
     pub title: String,
     /// What happened this time, in plain words.
@@ -43,12 +45,14 @@ pub struct Failure {
     pub fix: String,
     /// The provider's server failed while it had the request, after doing who knows how much of it.
     pub server_failed: bool,
+    /// The code is one that we know this very provider for, so that its class is not a guess.
+    own: bool,
 }
 
 impl FailureClass {
     /// The class of a code that is known; what the answer's status said besides is not in it.
     pub fn of_code(code: &str) -> Option<Self> {
-        meaning(code).map(|(class, ..)| class)
+        meaning(code).or_else(|| provider_errors::of_code(code)).map(|(class, ..)| class)
     }
 
     /// The class in a word, for metrics.
@@ -68,20 +72,36 @@ impl FailureClass {
 impl Failure {
     /// A failure that we noticed ourselves. `detail` is our own text, and holds no secret.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        debug_assert!(meaning(code).is_some(), "{code} is not in the table");
-        Self::described(meaning(code).unwrap_or(UNKNOWN), code, detail.into())
+        let known = meaning(code).or_else(|| provider_errors::of_code(code));
+        debug_assert!(known.is_some(), "{code} is not in the table");
+        Self::described(known.unwrap_or(UNKNOWN), code, detail.into())
     }
 
-    /// A failure that the provider named. Both texts are the provider's; `sent` are the secrets of the request.
-    pub fn named_by_provider(code: &str, description: Option<&str>, sent: &[&str]) -> Self {
-        let known = meaning(code);
+    /// A failure that the provider named. `sent` are the secrets of the request.
+    pub fn named_by_provider(named: &NamedError<'_>, sent: &[&str]) -> Self {
+        let finding = provider_errors::look_up(named);
+        let known = finding.meaning.is_some();
         // What isn't in our table is repeated only if it reads like a code and can't be a secret.
-        let code = if known.is_some() || reads_like_a_code(code, sent) { code } else { "provider-error" };
-        let detail = match description.map(|text| sanitised(text, sent)) {
-            Some(text) if !text.is_empty() => format!("The provider answered {code}: {text}"),
-            _ => format!("The provider answered {code} and gave no reason."),
+        let fit = |code| if reads_like_a_code(code, sent) { code } else { "provider-error" };
+        let code = if known || finding.code != named.code { finding.code } else { fit(finding.code) };
+        let said = if finding.code == named.code { code } else { fit(named.code) };
+        let detail = match named.description.map(|text| sanitised(text, sent)) {
+            Some(text) if text.starts_with(said) => format!("The provider answered {text}"),
+            Some(text) if !text.is_empty() => format!("The provider answered {said}: {text}"),
+            _ => format!("The provider answered {said} and gave no reason."),
         };
-        Self::described(known.unwrap_or(UNKNOWN), code, detail)
+        let own = finding.own;
+        Self { own, ..Self::described(finding.meaning.unwrap_or(UNKNOWN), code, detail) }
+    }
+
+    /// The same, but only if the error is one that we know this very provider for.
+    pub fn known_to_provider(named: &NamedError<'_>, sent: &[&str]) -> Option<Self> {
+        Some(Self::named_by_provider(named, sent)).filter(|failure| failure.own)
+    }
+
+    /// Whether anything is known about its code.
+    pub fn is_known(&self) -> bool {
+        self.title != UNKNOWN.1
     }
 
     /// Whether a rotating refresh token that went out with the request may be spent although no new one arrived.
@@ -98,12 +118,13 @@ impl Failure {
 
     /// The same failure, which the provider called an unauthenticated request (401). RFC 6749 5.2 has this status for a
     /// client that could not be authenticated, and for nothing else; so whatever it is called, unless it is known to
-    /// concern the grant. Keycloak says `unauthorized_client` with it when the secret is wrong.
+    /// concern the grant, or what this provider means by it. Keycloak says `unauthorized_client` with it when the secret
+    /// is wrong.
     pub fn of_unauthenticated_client(self) -> Self {
         match self.class {
-            FailureClass::Setup | FailureClass::Transient => {
+            FailureClass::Setup | FailureClass::Transient if !self.own => {
                 let Self { code, detail, .. } = self;
-                Self::described(meaning("invalid_client").unwrap_or(UNKNOWN), &code, detail)
+                Self::described(provider_errors::of_code("invalid_client").unwrap_or(UNKNOWN), &code, detail)
             }
             _ => self,
         }
@@ -117,6 +138,7 @@ impl Failure {
             detail,
             fix: fix.to_owned(),
             server_failed: false,
+            own: false,
         }
     }
 
@@ -137,90 +159,11 @@ const UNKNOWN: Meaning = (
     "Look the code up in the provider's documentation. If it stays, connect again.",
 );
 
-/// Every code with a meaning to us, its class, title and fix.
-///
-/// With underscores: RFC 6749 4.1.2.1 and 5.2, RFC 7009 2.2.1, RFC 8628 3.5, RFC 8707 2, OpenID Connect Core 3.1.2.6,
-/// and what GitHub (`docs.github.com`, "Troubleshooting OAuth app access token request errors") and Slack
-/// (`oauth.v2.access`) say in their stead. With hyphens: ours.
-pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
+/// Our own codes, for what we noticed ourselves, each with its class, title and fix. Providers' codes are in
+/// [`provider_errors`].
+pub(crate) const OURS: &[(&str, Meaning)] = &[
     (
-        &[
-            "invalid_grant",
-            "bad_refresh_token",
-            "bad_verification_code",
-            "code_already_used",
-            "invalid_code",
-            "invalid_refresh_token",
-            "token_expired",
-            "token_revoked",
-        ],
-        (
-            FailureClass::Terminal,
-            "The provider no longer accepts this grant",
-            "Connect again: ask for a new connect link and sign in. If connecting itself ends like this, start anew, \
-             finish within a few minutes, and compare redirect_uri with the one registered at the provider.",
-        ),
-    ),
-    (
-        &[
-            "access_denied",
-            "account_selection_required",
-            "consent_required",
-            "interaction_required",
-            "login_required",
-        ],
-        (
-            FailureClass::Terminal,
-            "The provider wants a person to sign in and consent",
-            "Connect again, with an account that may grant the scopes asked for, and agree to them.",
-        ),
-    ),
-    (
-        &["invalid_client", "bad_client_secret", "incorrect_client_credentials", "invalid_client_id"],
-        (
-            FailureClass::Client,
-            "The provider does not accept the client's credentials",
-            "Compare client_id and client_secret with the app registration at the provider; the secret may have \
-             expired. If both are right, try the other client_auth (\"basic\" or \"post\"). For private_key_jwt, compare \
-             the public key or certificate there, and client_assertion_audience.",
-        ),
-    ),
-    // Not `Client`: Microsoft says the first of a tenant that has removed the app (AADSTS700016).
-    (
-        &["unauthorized_client", "unsupported_grant_type", "unsupported_response_type"],
-        (
-            FailureClass::Setup,
-            "The provider does not let this client use this flow",
-            "Allow the connection's flow in the app registration at the provider, and check that the app is enabled \
-             for this tenant.",
-        ),
-    ),
-    (
-        &["invalid_scope", "invalid_target", "invalid_resource"],
-        (
-            FailureClass::Setup,
-            "The provider does not know a scope, audience or resource",
-            "Correct the connection's scopes, audience or token_params, and allow them in the app registration.",
-        ),
-    ),
-    (
-        &["invalid_request", "unsupported_token_type"],
-        (
-            FailureClass::Setup,
-            "The provider does not understand the request",
-            "Check the connection against the provider's documentation: client_auth, pkce, scopes and token_params.",
-        ),
-    ),
-    (
-        &["redirect_uri_mismatch", "bad_redirect_uri"],
-        (
-            FailureClass::Setup,
-            "The provider does not know our redirect URI",
-            "Copy the connection's redirect_uri, letter by letter, into the app registration at the provider.",
-        ),
-    ),
-    (
-        &["slow_down", "rate_limited", "ratelimited", "too_many_requests", "provider-throttled"],
+        "provider-throttled",
         (
             FailureClass::Throttled { retry_after: None },
             "The provider asks for fewer requests",
@@ -228,22 +171,16 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &[
-            "server_error",
-            "temporarily_unavailable",
-            "internal_error",
-            "service_unavailable",
-            "provider-unavailable",
-        ],
+        "provider-unavailable",
         (
             FailureClass::Transient,
             "The provider is having trouble",
             "Nothing to do: it is tried again by itself. If it stays, look at the provider's status page.",
         ),
     ),
-    (&["provider-error"], UNKNOWN),
+    ("provider-error", UNKNOWN),
     (
-        &["provider-refused"],
+        "provider-refused",
         (
             FailureClass::Transient,
             "The provider refused without giving a reason",
@@ -252,7 +189,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["wrong-endpoint"],
+        "wrong-endpoint",
         (
             FailureClass::Setup,
             "The provider has no such endpoint",
@@ -261,7 +198,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["provider-unreachable"],
+        "provider-unreachable",
         (
             FailureClass::Transient,
             "The provider can't be reached",
@@ -269,7 +206,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["tls-failed"],
+        "tls-failed",
         (
             FailureClass::Transient,
             "No trusted encrypted connection to the provider",
@@ -277,7 +214,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["url-not-allowed"],
+        "url-not-allowed",
         (
             FailureClass::Setup,
             "The URL is not one that may be called",
@@ -285,7 +222,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["address-not-allowed"],
+        "address-not-allowed",
         (
             FailureClass::Setup,
             "The provider's host has no public address",
@@ -293,7 +230,15 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["redirect-uri-invalid"],
+        "client-key-unusable",
+        (
+            FailureClass::Setup,
+            "The client's key can't sign",
+            "Set client_private_key or client_key_arn anew; a KMS key needs the tag bifrost:client-key.",
+        ),
+    ),
+    (
+        "redirect-uri-invalid",
         (
             FailureClass::Setup,
             "The redirect URI is not a URL",
@@ -301,7 +246,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["provider-timeout"],
+        "provider-timeout",
         (
             FailureClass::Ambiguous,
             "The provider did not answer in time",
@@ -309,7 +254,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["answer-lost"],
+        "answer-lost",
         (
             FailureClass::Ambiguous,
             "The connection broke before the provider's answer was complete",
@@ -317,7 +262,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["answer-too-large"],
+        "answer-too-large",
         (
             FailureClass::Malformed,
             "The provider's answer is too large to be one",
@@ -326,7 +271,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["malformed-answer"],
+        "malformed-answer",
         (
             FailureClass::Malformed,
             "The provider's answer can't be read",
@@ -335,7 +280,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         ),
     ),
     (
-        &["unexpected-redirect"],
+        "unexpected-redirect",
         (
             FailureClass::Malformed,
             "The provider answered with a redirect",
@@ -346,7 +291,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
 ];
 
 fn meaning(code: &str) -> Option<Meaning> {
-    MEANINGS.iter().find(|(codes, _)| codes.contains(&code)).map(|(_, meaning)| *meaning)
+    OURS.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning)
 }
 
 /// The longest text of a provider that is kept, in characters.
@@ -426,9 +371,43 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn named(code: &str, description: Option<&str>, sent: &[&str]) -> Failure {
+        let named = NamedError { host: "idp.example", code, description, subcode: None };
+        Failure::named_by_provider(&named, sent)
+    }
+
+    #[test]
+    fn the_most_precise_code_names_the_failure_and_the_detail_says_what_was_answered() {
+        let text = "AADSTS7000222: The provided client secret keys for app 'x' are expired.";
+        let answered = NamedError {
+            host: "login.microsoftonline.com",
+            code: "invalid_client",
+            description: Some(text),
+            subcode: None,
+        };
+        let failure = Failure::named_by_provider(&answered, &[]);
+        assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Client, "AADSTS7000222"));
+        assert_eq!(failure.title, "The client secret has expired");
+        assert_eq!(failure.detail, format!("The provider answered invalid_client: {text}"));
+        let secret = NamedError { code: "s3cr3t-value", ..answered };
+        assert!(!Failure::named_by_provider(&secret, &["s3cr3t-value"]).detail.contains("s3cr3t"));
+    }
+
+    #[test]
+    fn a_401_makes_a_clients_failure_of_what_is_not_known_to_be_another() {
+        let of_401 =
+            |named: NamedError<'_>| Failure::named_by_provider(&named, &[]).of_unauthenticated_client();
+        let anyones =
+            NamedError { host: "idp.example", code: "unauthorized_client", description: None, subcode: None };
+        assert_eq!(of_401(anyones).class, FailureClass::Client);
+        let text = Some("AADSTS700016: Application was not found in the directory");
+        let microsofts = NamedError { host: "login.microsoftonline.com", description: text, ..anyones };
+        assert_eq!(of_401(microsofts).class, FailureClass::Setup);
+    }
+
     #[test]
     fn a_dead_grant_is_terminal_and_a_wrong_secret_concerns_the_client() {
-        let class = |code| Failure::named_by_provider(code, None, &[]).class;
+        let class = |code| named(code, None, &[]).class;
         assert_eq!(class("invalid_grant"), FailureClass::Terminal);
         assert_eq!(class("invalid_client"), FailureClass::Client);
         assert_eq!(class("unauthorized_client"), FailureClass::Setup);
@@ -438,7 +417,7 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_kept_and_hurts_no_other_grant() {
-        let failure = Failure::named_by_provider("tenant_suspended", Some("Ask Bob."), &[]);
+        let failure = named("tenant_suspended", Some("Ask Bob."), &[]);
         assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Transient, "tenant_suspended"));
         assert_eq!(failure.detail, "The provider answered tenant_suspended: Ask Bob.");
     }
@@ -446,7 +425,7 @@ mod tests {
     #[test]
     fn a_code_that_is_no_word_or_a_secret_is_not_repeated() {
         for code in ["<script>", "", "a b", "s3cr3t-value", &"x".repeat(65), "ya29.a0AfB_byC3kXq81234"] {
-            let failure = Failure::named_by_provider(code, None, &["s3cr3t-value"]);
+            let failure = named(code, None, &["s3cr3t-value"]);
             assert_eq!(failure.code, "provider-error");
             assert_eq!(failure.detail, "The provider answered provider-error and gave no reason.");
         }

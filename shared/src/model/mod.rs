@@ -11,6 +11,7 @@ pub mod brought;
 pub mod client_key;
 pub mod config;
 pub mod connection;
+pub mod diagnose;
 pub mod dialect;
 pub mod failure;
 pub mod grant;
@@ -24,6 +25,7 @@ pub mod name;
 pub mod organization;
 pub mod preset;
 pub mod problem;
+pub mod provider_errors;
 pub mod scope;
 pub mod secret;
 #[cfg(test)]

@@ -16,15 +16,17 @@ use crate::model::{
     Timestamp,
     dialect::Dialect,
     failure::{Failure, FailureClass},
+    provider_errors::NamedError,
 };
 
 /// The longest that a provider is obeyed. A person who mended something should not find it waiting for next month.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The body of an answer that says yes, if it is an object; otherwise what went wrong. `sent` are the secrets of the
-/// request, so that they can be removed from what the provider says about it.
+/// The body of an answer that says yes, if it is an object; otherwise what went wrong. `host` is whose answer it is; `sent`
+/// are the secrets of the request, so that they can be removed from what the provider says about it.
 pub(super) fn accepted(
     answer: &HttpResponse,
+    host: &str,
     sent: &[&str],
     now: Timestamp,
     dialect: &Dialect,
@@ -34,7 +36,8 @@ pub(super) fn accepted(
         return Err(redirected(answer));
     }
     let body = object(answer);
-    let named = body.as_ref().and_then(|body| Some(named_error(body)?.failure(sent)));
+    let named = body.as_ref().and_then(|body| named_error(body, host));
+    let named = named.map(|named| Failure::named_by_provider(&named, sent));
     if status.is_success() {
         // GitHub and Slack report errors with status 200. Where there is a token too, the token counts: to drop one
         // that may have replaced the last would lose the grant.
@@ -43,7 +46,8 @@ pub(super) fn accepted(
         return named.filter(|_| !has_token).map_or(Ok(body), Err);
     }
 
-    let failure = named.unwrap_or_else(|| nameless(answer));
+    let unusual = || Failure::known_to_provider(&unusual_error(body.as_ref()?, host)?, sent);
+    let failure = named.or_else(unusual).unwrap_or_else(|| nameless(answer));
     let retry_after = retry_after(answer.headers(), now);
     let throttled = status == StatusCode::TOO_MANY_REQUESTS
         // RFC 9110 10.2.3: with 503 the header says how long the service will be gone.
@@ -74,29 +78,28 @@ pub(super) fn unreadable(answer: &HttpResponse) -> Failure {
 }
 
 /// RFC 6749 5.2's error, or what some providers send in its stead.
-struct NamedError<'a> {
-    code: &'a str,
-    description: Option<&'a str>,
-}
-
-impl NamedError<'_> {
-    fn failure(&self, sent: &[&str]) -> Failure {
-        Failure::named_by_provider(self.code, self.description, sent)
-    }
-}
-
-fn named_error(body: &Map<String, Value>) -> Option<NamedError<'_>> {
+pub(super) fn named_error<'a>(body: &'a Map<String, Value>, host: &'a str) -> Option<NamedError<'a>> {
     match body.get("error")? {
         Value::String(code) if !code.is_empty() => {
-            Some(NamedError { code, description: first_text(body, &["error_description", "message"]) })
+            // Zoom gives its reason so.
+            let description = first_text(body, &["error_description", "message", "reason"]);
+            let subcode = first_text(body, &["suberror", "error_subtype"]);
+            Some(NamedError { host, code, description, subcode })
         }
         // Google's and Facebook's APIs wrap it.
         Value::Object(error) => {
             let code = first_text(error, &["code", "type", "status"]).unwrap_or("provider-error");
-            Some(NamedError { code, description: first_text(error, &["message"]) })
+            Some(NamedError { host, code, description: first_text(error, &["message"]), subcode: None })
         }
         _ => None,
     }
+}
+
+/// An error under names that mean something else elsewhere, as HubSpot has it. It counts only if the provider is known
+/// for it.
+fn unusual_error<'a>(body: &'a Map<String, Value>, host: &'a str) -> Option<NamedError<'a>> {
+    let code = first_text(body, &["status", "category"])?;
+    Some(NamedError { host, code, description: first_text(body, &["message"]), subcode: None })
 }
 
 fn first_text<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
@@ -130,7 +133,7 @@ fn redirected(answer: &HttpResponse) -> Failure {
 }
 
 /// The body as an object. Form encoding is what GitHub, and others of its age, answer by default.
-fn object(answer: &HttpResponse) -> Option<Map<String, Value>> {
+pub(super) fn object(answer: &HttpResponse) -> Option<Map<String, Value>> {
     if content_type(answer.headers()).starts_with("application/x-www-form-urlencoded") {
         let pairs = form_urlencoded::parse(answer.body());
         return Some(
@@ -141,7 +144,7 @@ fn object(answer: &HttpResponse) -> Option<Map<String, Value>> {
     serde_json::from_slice(answer.body()).ok()
 }
 
-fn is_page(headers: &HeaderMap) -> bool {
+pub(super) fn is_page(headers: &HeaderMap) -> bool {
     content_type(headers).starts_with("text/html")
 }
 
@@ -161,4 +164,132 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         }
     };
     Some(wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(host: &str, status: u16, body: &str) -> Failure {
+        let answer = http::Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap();
+        accepted(&answer, host, &[], Timestamp::now(), &Dialect::default()).unwrap_err()
+    }
+
+    /// As the providers' own pages and their users' reports have them.
+    #[test]
+    fn each_provider_is_understood_in_its_own_words() {
+        use FailureClass::{Client, Setup, Terminal, Throttled};
+        const PACED: FailureClass = Throttled { retry_after: None };
+        for (host, status, body, class, code) in [
+            (
+                "login.microsoftonline.com",
+                401,
+                r#"{"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided.", "error_codes": [7000215]}"#,
+                Client,
+                "AADSTS7000215",
+            ),
+            (
+                "login.microsoftonline.com",
+                400,
+                r#"{"error": "invalid_grant", "error_description": "AADSTS700082: The refresh token has expired due to inactivity.", "suberror": "bad_token"}"#,
+                Terminal,
+                "AADSTS700082",
+            ),
+            (
+                "login.microsoftonline.com",
+                400,
+                r#"{"error": "invalid_grant", "suberror": "bad_token"}"#,
+                Terminal,
+                "bad_token",
+            ),
+            (
+                "oauth2.googleapis.com",
+                400,
+                r#"{"error": "invalid_grant", "error_description": "reauth related error (invalid_rapt)", "error_subtype": "invalid_rapt"}"#,
+                Terminal,
+                "invalid_rapt",
+            ),
+            ("oauth2.googleapis.com", 401, r#"{"error": "deleted_client"}"#, Client, "deleted_client"),
+            (
+                "api.hubapi.com",
+                400,
+                r#"{"status": "BAD_REFRESH_TOKEN", "message": "missing or invalid refresh token", "correlationId": "x"}"#,
+                Terminal,
+                "BAD_REFRESH_TOKEN",
+            ),
+            ("identity.xero.com", 400, r#"{"error": "invalid_grant"}"#, Terminal, "invalid_grant"),
+            (
+                "oauth.platform.intuit.com",
+                400,
+                r#"{"error": "invalid_grant", "error_description": "Incorrect or invalid refresh token"}"#,
+                Terminal,
+                "invalid_grant",
+            ),
+            (
+                "login.salesforce.com",
+                400,
+                r#"{"error": "invalid_client", "error_description": "app must be installed into org"}"#,
+                Terminal,
+                "invalid_client",
+            ),
+            (
+                "acme.my.salesforce.com",
+                400,
+                r#"{"error": "invalid_grant", "error_description": "ip restricted"}"#,
+                Setup,
+                "invalid_grant",
+            ),
+            (
+                "acme.myshopify.com",
+                401,
+                r#"{"error": "invalid_request", "error_description": "This request requires an active refresh_token"}"#,
+                Terminal,
+                "invalid_request",
+            ),
+            (
+                "auth.atlassian.com",
+                403,
+                r#"{"error": "unauthorized_client", "error_description": "refresh_token is invalid"}"#,
+                Terminal,
+                "unauthorized_client",
+            ),
+            (
+                "zoom.us",
+                400,
+                r#"{"reason": "Invalid Token!", "error": "invalid_grant"}"#,
+                Terminal,
+                "invalid_grant",
+            ),
+            (
+                "zoom.us",
+                401,
+                r#"{"reason": "The token has been revoked", "error": "invalid_request"}"#,
+                Terminal,
+                "4741",
+            ),
+            ("accounts.zoho.com", 200, r#"{"error": "invalid_code"}"#, Terminal, "invalid_code"),
+            (
+                "accounts.zoho.eu",
+                400,
+                r#"{"error": "Access Denied", "status": "failure"}"#,
+                PACED,
+                "Access Denied",
+            ),
+            ("github.com", 200, r#"{"error": "application_suspended"}"#, Client, "application_suspended"),
+        ] {
+            let failure = failure(host, status, body);
+            assert_eq!((failure.class, failure.code.as_str()), (class, code), "{host} {body}");
+        }
+    }
+
+    #[test]
+    fn a_status_in_the_body_is_an_error_only_where_the_provider_is_known_for_it() {
+        let body = r#"{"status": "BAD_REFRESH_TOKEN", "message": "missing or invalid refresh token"}"#;
+        assert_eq!(failure("idp.example", 400, body).code, "provider-refused");
+        assert_eq!(failure("idp.example", 401, r#"{"status": "error"}"#).class, FailureClass::Client);
+        assert_eq!(
+            failure("api.hubapi.com", 404, r#"{"status": "error", "message": "resource not found"}"#).code,
+            "wrong-endpoint"
+        );
+    }
 }

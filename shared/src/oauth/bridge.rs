@@ -51,11 +51,13 @@ impl<'c> AsyncHttpClient<'c> for Bridge<'_> {
 impl Bridge<'_> {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
         let basic = basic_credentials(&request);
+        let host = request.uri().host().unwrap_or_default().to_owned();
         let sent: Vec<&str> = self.sent.iter().copied().chain(basic.as_deref()).collect();
 
         let request = spoken(asserted(request, self.credentials), self.dialect);
         let answer = self.outbound.send(request, Purpose::TokenExchange).await?;
-        let body = accepted(&answer, &sent, self.now, self.dialect)?.ok_or_else(|| unreadable(&answer))?;
+        let body = accepted(&answer, &host, &sent, self.now, self.dialect)?;
+        let body = body.ok_or_else(|| unreadable(&answer))?;
         // One request, one answer: nobody has set it before.
         let (facts, identity) = (facts(&body, self.dialect), identity::of_answer(&body, self.dialect));
         let _ = self.beside.set(Beside { facts, identity });

@@ -65,7 +65,9 @@ pub async fn authorize_device(
     let request = request(device_authorization_url, registration, &fields, true)?;
     let answer = outbound.send(request, Purpose::Other).await?;
     let sent: Vec<&str> = registration.credentials.secret().map(Secret::expose).into_iter().collect();
-    let body = accepted(&answer, &sent, now, registration.dialect)?.ok_or_else(|| unreadable(&answer))?;
+    let host = device_authorization_url.host_str().unwrap_or_default();
+    let body = accepted(&answer, host, &sent, now, registration.dialect)?;
+    let body = body.ok_or_else(|| unreadable(&answer))?;
     authorization(&body).ok_or_else(|| {
         Failure::new(
             "malformed-answer",

@@ -46,7 +46,13 @@ pub async fn verify(
         .body(Vec::new())
         .map_err(|_| unusable())?;
     let answer = outbound.send(request, Purpose::Other).await?;
-    let body = accepted(&answer, &[access_token.expose()], Timestamp::now(), &Dialect::default())?;
+    let body = accepted(
+        &answer,
+        url.host_str().unwrap_or_default(),
+        &[access_token.expose()],
+        Timestamp::now(),
+        &Dialect::default(),
+    )?;
     let body = body.ok_or_else(|| unreadable(&answer))?;
     Ok(Identity::from_answer(&body, verify))
 }

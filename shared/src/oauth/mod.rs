@@ -16,6 +16,7 @@ mod dialect;
 mod exchange;
 mod identity;
 mod outbound;
+mod probe;
 mod revoke;
 #[cfg(test)]
 mod strangers;
@@ -31,5 +32,6 @@ pub use dialect::callback_facts;
 pub use exchange::{Registration, client_credentials, exchange_code, refresh};
 pub use identity::verify;
 pub use outbound::{Outbound, Relaxed};
+pub use probe::{authorization_endpoint, token_endpoint};
 pub use revoke::{Revocation, revoke};
 pub use token_answer::{ASSUMED_LIFETIME, ExpirySource, TokenSet, unverified_jwt_expiry};

@@ -169,13 +169,13 @@ impl Outbound {
 
     /// Turns reqwest's error into what it means. Its own text is not kept: it may hold the whole URL.
     fn unanswered(&self, error: &reqwest::Error, host: &str) -> Failure {
-        if has_cause::<NotPublic>(error) {
+        if cause::<NotPublic>(error).is_some() {
             return address_not_allowed(host);
         }
         // Until there is a connection, TLS included, not a byte of the request has left.
         if error.is_connect() {
-            let (code, what) = if has_cause::<rustls::Error>(error) {
-                ("tls-failed", format!("The TLS handshake with {host} failed."))
+            let (code, what) = if let Some(error) = cause::<rustls::Error>(error) {
+                ("tls-failed", format!("The TLS handshake with {host} failed{}.", certificate_flaw(error)))
             } else if error.is_dns() {
                 ("provider-unreachable", format!("The name {host} was not found."))
             } else if error.is_timeout() {
@@ -249,15 +249,49 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// Whether an error of type `E` is somewhere behind this one. `io::Error` hides what it wraps from `source`.
-fn has_cause<E: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
+/// The error of type `E` that is somewhere behind this one. `io::Error` hides what it wraps from `source`.
+fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if error.is::<E>() || wrapped.is_some_and(|wrapped| has_cause::<E>(wrapped)) {
-            return true;
+        let found = error.downcast_ref().or_else(|| cause(wrapped?));
+        if found.is_some() {
+            return found;
         }
-        cause = error.source();
+        next = error.source();
     }
-    false
+    None
+}
+
+/// What is wrong with the provider's certificate, if that is it; reads on from "failed".
+fn certificate_flaw(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Flaw;
+    match error {
+        rustls::Error::InvalidCertificate(flaw) => match flaw {
+            Flaw::Expired | Flaw::ExpiredContext { .. } => ": its certificate has expired",
+            Flaw::NotValidYet | Flaw::NotValidYetContext { .. } => ": its certificate is not valid yet",
+            Flaw::NotValidForName | Flaw::NotValidForNameContext { .. } => {
+                ": its certificate is for another name"
+            }
+            Flaw::UnknownIssuer => ": its certificate is from no authority that is trusted everywhere",
+            Flaw::Revoked => ": its certificate was revoked",
+            _ => ": its certificate is not valid",
+        },
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flaw_of_the_certificate_is_found_however_deep_it_lies() {
+        let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls));
+        let found: &rustls::Error = cause(&wrapped).unwrap();
+        assert_eq!(certificate_flaw(found), ": its certificate has expired");
+        assert!(cause::<NotPublic>(&wrapped).is_none());
+        assert_eq!(certificate_flaw(&rustls::Error::HandshakeNotComplete), "");
+    }
 }

@@ -51,5 +51,6 @@ pub async fn revoke(outbound: &Outbound, revocation: &Revocation<'_>, token: &Se
     let secrets = [Some(token), credentials.secret()].into_iter().flatten().map(Secret::expose);
     let sent: Vec<&str> = secrets.chain(basic.as_deref()).collect();
     let answer = outbound.send(request, Purpose::Other).await?;
-    accepted(&answer, &sent, Timestamp::now(), &Dialect::default()).map(|_body| ())
+    let host = revocation.revocation_url.host_str().unwrap_or_default();
+    accepted(&answer, host, &sent, Timestamp::now(), &Dialect::default()).map(|_body| ())
 }

@@ -16,6 +16,7 @@ use crate::{
         Timestamp,
         dialect::Dialect,
         failure::{Failure, FailureClass},
+        provider_errors::NamedError,
     },
 };
 
@@ -77,6 +78,18 @@ fn header_text() -> impl Strategy<Value = HeaderValue> {
     ]
 }
 
+/// Any provider's, and some whose errors are known.
+fn host() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "idp.example",
+        "login.microsoftonline.com",
+        "oauth2.googleapis.com",
+        "api.hubapi.com",
+        "zoom.us",
+        "",
+    ])
+}
+
 fn answer() -> impl Strategy<Value = HttpResponse> {
     let status = prop_oneof![
         4 => select(vec![200_u16, 201, 204, 301, 302, 400, 401, 403, 404, 408, 425, 429, 500, 502, 503]),
@@ -114,9 +127,9 @@ fn check_failure(failure: &Failure) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn every_answer_is_tokens_or_a_failure_without_the_secrets_that_were_sent(answer in answer()) {
+    fn every_answer_is_tokens_or_a_failure_without_the_secrets_that_were_sent(answer in answer(), host in host()) {
         let status = answer.status();
-        match accepted(&answer, &[SECRET], now(), &Dialect::default()) {
+        match accepted(&answer, host, &[SECRET], now(), &Dialect::default()) {
             Err(failure) => check_failure(&failure)?,
             Ok(body) => {
                 prop_assert!(status.is_success());
@@ -134,8 +147,11 @@ proptest! {
     }
 
     #[test]
-    fn what_a_provider_calls_its_error_is_a_word_or_ours(code in text(), description in option::of(text())) {
-        let failure = Failure::named_by_provider(&code, description.as_deref(), &[SECRET]);
+    fn what_a_provider_calls_its_error_is_a_word_or_ours(
+        host in host(), code in text(), description in option::of(text()), subcode in option::of(text()),
+    ) {
+        let (description, subcode) = (description.as_deref(), subcode.as_deref());
+        let failure = Failure::named_by_provider(&NamedError { host, code: &code, description, subcode }, &[SECRET]);
         check_failure(&failure)?;
         prop_assert!(failure.code == code || failure.code == "provider-error");
     }

@@ -106,6 +106,10 @@ fn examine(inner: &Inner, params: &Params) -> Result<Consent, Refusal> {
         }
     }
     params.required("state")?;
+    let unknown = |scope: &String| inner.options.scopes.as_ref().is_some_and(|known| !known.contains(scope));
+    if let Some(scope) = params.scopes().iter().find(|scope| unknown(scope)) {
+        return Err(denial("invalid_scope", &format!("there is no scope {scope}")));
+    }
     let challenge = params.optional("code_challenge").map(str::to_owned);
     match &challenge {
         None if inner.options.pkce_required => {

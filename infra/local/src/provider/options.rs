@@ -32,6 +32,8 @@ pub struct Options {
     pub assertion_audience: Audience,
     /// Adds `iss` to what goes back to the client, so that it can tell providers apart (RFC 9207).
     pub announces_issuer: bool,
+    /// The scopes that there are; any if `None`.
+    pub scopes: Option<Vec<String>>,
     /// Remembers sign-ins across restarts. Only hashes of tokens are written, as a real provider would.
     pub state_file: Option<PathBuf>,
 }
@@ -102,6 +104,7 @@ impl Options {
             admin_consent_required: false,
             assertion_audience: Audience::TokenEndpoint,
             announces_issuer: false,
+            scopes: None,
             state_file: None,
         }
     }

@@ -20,6 +20,7 @@ use crate::{
         connection::{Connection, Flow, LastError},
         failure::{Failure, FailureClass},
         grant::{Grant, GrantStatus},
+        provider_errors::NamedError,
     },
     oauth::{self, TokenSet},
     store::{
@@ -209,7 +210,14 @@ impl Bifrost {
         let SignIn { state, ticket, connection, .. } = *sign_in;
         sign_in.check_connection()?;
         if let Some(error) = arrival.error {
-            let failure = Failure::named_by_provider(error, arrival.error_description, &[]);
+            let url = authorization_url(connection, ticket)?;
+            let named = NamedError {
+                host: url.host_str().unwrap_or_default(),
+                code: error,
+                description: arrival.error_description,
+                subcode: arrival.parameter("error_subcode"),
+            };
+            let failure = Failure::named_by_provider(&named, &[]);
             return Err(self.note_connect_failure(ticket, connection, failure).await);
         }
         if connection.settings.flow == Flow::ClientCredentials {

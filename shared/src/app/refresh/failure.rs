@@ -146,13 +146,14 @@ pub(super) fn refusal_problem(grant: Option<&Grant>, flow: Flow, refusal: &Refus
             Problem::new(Code::Reauthorize, detail)
         }
         (Refusal::Failing { retry_after }, Some(error)) => {
-            let client = matches!(error.code.as_str(), "invalid_client" | "unauthorized_client");
-            // The codes of providers have underscores (see `Failure::code`); some of them only ask for patience.
-            let refused = match FailureClass::of_code(&error.code) {
+            let class = FailureClass::of_code(&error.code);
+            let client = class == Some(FailureClass::Client) || error.code == "unauthorized_client";
+            // Ours have hyphens (see `Failure::code`); of the providers' some only ask for patience.
+            let refused = match class {
                 Some(class) => {
                     matches!(class, FailureClass::Terminal | FailureClass::Client | FailureClass::Setup)
                 }
-                None => error.code.contains('_'),
+                None => !error.code.contains('-'),
             };
             let code = match (client, refused && flow == Flow::ClientCredentials) {
                 (true, _) => Code::ClientRejected,

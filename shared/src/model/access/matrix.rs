@@ -117,6 +117,7 @@ const fn row(operation: Operation) -> Row {
         O::ConnectionsRefresh    => rule(Query,    "+.+ +.+ +.+     +++ +++ +++     +xx +xx"),
         O::ConnectionsDisconnect => rule(Grant,    "+.+ -.- -.-     +++ +-- ---     +xx -xx"),
         O::ConnectionsImport     => rule(Grant,    "+.+ -.- -.-     +++ +-- ---     +xx -xx"),
+        O::ConnectionsDiagnose   => rule(Query,    "+.+ -.- -.-     +++ +-- ---     +xx -xx"),
 
         O::ConnectOffer          => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
         O::ConnectContinue       => rule(NoCaller, "... ... ...     ... ... ...     ... ..."),
@@ -236,7 +237,7 @@ mod tests {
         judged.filter(|(.., outcome)| *outcome != NoSuchCase).collect()
     }
 
-    const EDIT_AND_CONNECT: [Operation; 7] = [
+    const EDIT_AND_CONNECT: [Operation; 8] = [
         Operation::ConnectionsCreate,
         Operation::ConnectionsList,
         Operation::ConnectionsGet,
@@ -244,6 +245,7 @@ mod tests {
         Operation::ConnectionsDelete,
         Operation::ConnectionsAuthorize,
         Operation::ConnectionsDisconnect,
+        Operation::ConnectionsDiagnose,
     ];
     const USE: [Operation; 3] =
         [Operation::IntegrationsResolve, Operation::ConnectionsToken, Operation::ConnectionsRefresh];

@@ -51,6 +51,7 @@ operations! {
     ConnectionsRefresh    "connections-refresh"    POST   "/connections/{name}/refresh";
     ConnectionsDisconnect "connections-disconnect" POST   "/connections/{name}/disconnect";
     ConnectionsImport     "connections-import"     POST   "/connections/{name}/import";
+    ConnectionsDiagnose   "connections-diagnose"   POST   "/connections/{name}/diagnose";
     ConnectOffer          "oauth-connect"          GET    "/connect/{ticket}";
     ConnectContinue       "oauth-connect"          POST   "/connect/{ticket}";
     CallbackNamed         "oauth-callback"         GET    "/oauth/callback/{connection}";

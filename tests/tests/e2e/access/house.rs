@@ -163,6 +163,7 @@ impl House {
                 let new = with(self.provider.authorization_code(), json!({"name": app.unique("Victim")}));
                 (app.create_connection(owner, new).await.name, Some(body), 201)
             }
+            O::ConnectionsDiagnose => (shared(), None, 200),
             O::ConnectionsRefresh => (shared(), Some(json!({"generation": 1})), 200),
             O::ConnectionsDisconnect => {
                 let connection = match by_grant {

@@ -5,6 +5,7 @@ mod client_credentials;
 mod create;
 mod delete;
 mod device;
+mod diagnose;
 mod disconnect;
 mod get;
 mod import;

@@ -87,6 +87,8 @@ impl Walk {
         self.send(Operation::ConnectionsImport, place.clone(), Some(brought.clone()), 409).await;
         let of_globex = json!({"name": "HaloPSA", "scope": "global", "organization_id": GLOBEX});
         self.send(Operation::ConnectionsImport, of_globex, Some(brought), 200).await;
+        self.send(Operation::ConnectionsDiagnose, json!({"name": "HaloPSA", "scope": "global"}), None, 200)
+            .await;
         let key = json!({"name": "nightly sync", "role": "workflow", "organization_id": ACME});
         let made = self.post(Operation::KeysCreate, json!({}), key).await;
         self.api = app.with_key(made["key"].as_str().unwrap());

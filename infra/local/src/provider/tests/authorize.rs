@@ -88,6 +88,13 @@ async fn a_request_without_proper_pkce_or_state_is_sent_back_with_an_error() {
 }
 
 #[tokio::test]
+async fn a_scope_that_there_is_not_is_sent_back_with_an_error() {
+    let subject = Subject::with(|options| options.scopes = Some(vec!["read".to_owned()])).await;
+    assert_eq!(subject.authorize(&[("scope", "read")]).await.status(), 200);
+    assert_eq!(query(&subject.authorize(&[("scope", "read wirte")]).await)["error"], "invalid_scope");
+}
+
+#[tokio::test]
 async fn a_parameter_that_comes_twice_is_refused() {
     let subject = Subject::start().await;
     let response = subject.get("/authorize?client_id=client-1&client_id=client-2").await;
