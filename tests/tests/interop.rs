@@ -262,3 +262,40 @@ async fn a_client_speaks_for_itself_with_either_authentication() {
         assert_ne!(first["access_token"], second["access_token"]);
     }
 }
+
+#[tokio::test]
+#[ignore = "needs node: run tests/interop/run"]
+async fn a_client_with_a_key_connects_refreshes_and_revokes_by_each_algorithm() {
+    let app = TestApp::shared().await;
+    let jwks: Value = serde_json::from_str(include_str!("../fixtures/jwks.json")).unwrap();
+    let (rsa, p256) = (include_str!("../fixtures/rsa.key.pem"), include_str!("../fixtures/p256.key.pem"));
+    for (pem, kid, algorithm) in [(rsa, "rsa", "RS256"), (rsa, "rsa", "PS256"), (p256, "p256", "ES256")] {
+        let name = app.unique("OIDC");
+        let redirect_uri = format!("{}/oauth/callback/{}", app.url(), name.replace(' ', "%20"));
+        let provider = OidcProvider::start(json!([{
+            "client_id": "bifrost interop", "redirect_uris": [redirect_uri], "jwks": jwks,
+            "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": algorithm,
+            "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
+        }]))
+        .await;
+        let body = json!({
+            "name": name, "client_id": "bifrost interop", "client_auth": "private_key_jwt",
+            "client_private_key": pem, "client_key_id": kid, "client_assertion_alg": algorithm,
+            "authorization_url": provider.url("/auth"), "token_url": provider.url("/token"),
+            "revocation_url": provider.url("/token/revocation"),
+            "scopes": "openid offline_access", "authorize_params": {"prompt": "consent"},
+        });
+        let connection = app.create_connection("global", body).await;
+        provider.connect(&app, &connection).await;
+        let token = app.root().post(&connection.path("/refresh"), json!({})).await.expect(200);
+        assert_eq!(
+            (&token["generation"], &token["warning"]),
+            (&json!(2), &Value::Null),
+            "{algorithm}: {token}"
+        );
+        assert_eq!(provider.userinfo(&token["access_token"]).await.expect(200)["sub"], "ada");
+        let gone = app.root().post(&connection.path("/disconnect"), json!({})).await.expect(200);
+        assert_eq!(gone["revoked"], true, "{algorithm}");
+        assert_eq!(provider.userinfo(&token["access_token"]).await.status, 401);
+    }
+}

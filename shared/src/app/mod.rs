@@ -66,9 +66,10 @@ impl Bifrost {
         let environment = Environment::read();
         let aws = Aws::from_environment()?;
         let store = Store::new(aws.dynamodb(), &environment);
-        let vault = Vault::new(aws.kms(), environment.kms_key.clone(), store.clone());
+        let kms = aws.kms();
+        let signing_keys = signing_keys::SigningKeys::new(kms.clone(), &environment.kms_key);
+        let vault = Vault::new(kms, environment.kms_key.clone(), store.clone());
         let secrets = client_secret::Secrets::new(aws.secrets_manager());
-        let signing_keys = signing_keys::SigningKeys::new(aws.kms(), &environment.kms_key);
         let outbound = Outbound::new(Relaxed { loopback_http: environment.local });
         Ok(Self {
             environment,

@@ -103,7 +103,10 @@ fn refusal<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<String>
     let (tag, value) = KEY_TAG;
     Some(match error.as_service_error()?.code()? {
         "AccessDeniedException" => {
-            format!("it must carry the tag {tag} = {value}, and its key policy must let IAM decide")
+            format!(
+                "it must carry the tag {tag} = {value} (a new tag counts after five minutes at most), and its key policy must \
+             let IAM decide"
+            )
         }
         "NotFoundException" => "there is no such key".to_owned(),
         "DisabledException" | "KMSInvalidStateException" => {

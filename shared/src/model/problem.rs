@@ -96,8 +96,8 @@ codes! {
         "Ask an administrator to connect it: POST /connections/{name}/authorize gives the link.";
     Reauthorize "reauthorize" "The grant no longer works; a person must sign in again"
         "Reconnect: POST /connections/{name}/authorize gives the link.";
-    ClientRejected "client-rejected" "The provider refuses the connection's client id or secret"
-        "Check client_id and client_secret at the provider and update the connection.";
+    ClientRejected "client-rejected" "The provider refuses the connection's client id, secret or key"
+        "Check client_id and client_secret, or the client's key, at the provider and update the connection.";
     ProviderUnavailable "provider-unavailable" "The provider gave no usable answer"
         "Repeat the request after the time in Retry-After; if it lasts, see the connection's last_error.";
     ProviderRefused "provider-refused" "The provider refused the request"
@@ -105,7 +105,7 @@ codes! {
     RefreshInProgress "refresh-in-progress" "Another request is refreshing this token"
         "Repeat the request after the time in Retry-After.";
     SecretUnavailable "secret-unavailable" "A secret this needs cannot be read now"
-        "Set the client_secret or the secret value anew; for a client_secret_ref, check that its secret exists.";
+        "Set the client_secret, the client_private_key or the secret value anew; for a client_secret_ref, check that its secret exists.";
     LinkInvalid "link-invalid" "This link does not work any more"
         "Ask whoever sent it for a new one.";
     Unavailable "unavailable" "Something we depend on does not answer"

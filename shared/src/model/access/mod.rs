@@ -125,7 +125,8 @@ impl Caller {
         }
     }
 
-    /// Sets `client_secret_ref` and the shared callback, which reach beyond the scope that owns the connection.
+    /// Sets `client_secret_ref`, `client_key_arn` and the shared callback, which reach beyond the scope that owns the
+    /// connection.
     pub fn sets_platform_fields(&self) -> bool {
         self.role == Role::Admin
     }

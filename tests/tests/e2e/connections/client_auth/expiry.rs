@@ -16,8 +16,8 @@ fn in_days(days: i64) -> String {
 async fn counted(app: &TestApp) -> Value {
     app.sweep().await;
     let logs = app.stack().logs();
-    let lines = logs.lines().filter(|line| line.contains("SecretsExpiringIn7Days"));
-    let line = lines.last().and_then(|line| line.split_once(" | ")).unwrap().1;
+    let mut lines = logs.lines().filter(|line| line.contains("SecretsExpiringIn7Days"));
+    let line = lines.next_back().and_then(|line| line.split_once(" | ")).unwrap().1;
     serde_json::from_str(line).unwrap()
 }
 

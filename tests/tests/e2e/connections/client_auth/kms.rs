@@ -1,5 +1,8 @@
+use std::sync::{Arc, Mutex};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bifrost_local::Fault;
 use bifrost_local::provider::ClientKey;
 use bifrost_tests::{Role, TestApp, TestProvider, with};
 use serde_json::{Value, json};
@@ -46,6 +49,51 @@ async fn a_key_that_never_leaves_kms_proves_the_client_by_each_algorithm() {
         assert_eq!(provider.control().refusals(), [""; 0]);
         assert!(super::assertions(&provider).iter().all(|(header, _)| header["alg"] == algorithm));
     }
+}
+
+/// Calls to AWS in their order, as a function makes them from now on.
+fn listen(app: &TestApp, function: &'static str) -> Arc<Mutex<Vec<String>>> {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&calls);
+    app.stack().set_fault_hook(move |call| {
+        if call.function == function {
+            heard.lock().unwrap().push(format!("{}.{}", call.service, call.operation));
+        }
+        None
+    });
+    calls
+}
+
+#[tokio::test]
+async fn the_signature_is_in_hand_before_the_lease_is_taken() {
+    let app = TestApp::alone().await;
+    let arn = key(&app, "ECC_NIST_P256", true).await;
+    let provider = provider_with(public_half(&app, &arn).await).await;
+    let connection = signed_in(&app, &provider, by_arn(&arn)).await;
+    let calls = listen(&app, "connections-refresh");
+    refresh(&app, &connection).await.expect(200);
+    let calls = calls.lock().unwrap().clone();
+    let signed = calls.iter().position(|call| call == "KMS.Sign").unwrap();
+    let writes: Vec<_> = (0..calls.len()).filter(|at| calls[*at] == "DynamoDB.UpdateItem").collect();
+    assert_eq!(writes.len(), 2, "the lease and the tokens: {calls:?}");
+    assert!(signed < writes[0], "{calls:?}");
+    assert!(calls[writes[0]..].iter().all(|call| call.starts_with("DynamoDB.")), "{calls:?}");
+}
+
+#[tokio::test]
+async fn while_kms_is_down_nothing_is_sent_leased_or_blamed_on_the_grant() {
+    let app = TestApp::alone().await;
+    let arn = key(&app, "ECC_NIST_P256", true).await;
+    let provider = provider_with(public_half(&app, &arn).await).await;
+    let connection = signed_in(&app, &provider, by_arn(&arn)).await;
+    app.stack().set_fault_hook(|call| (call.operation == "Sign").then(Fault::internal));
+    refresh(&app, &connection).await.problem(503, "unavailable");
+    assert_eq!(provider.control().token_request_count("refresh_token"), 0);
+    let writes = app.stack().calls_by("connections-refresh");
+    assert_eq!(writes.get("DynamoDB.UpdateItem"), None, "{writes:?}");
+    app.stack().end_faults();
+    assert_eq!(app.show(&connection).await["status"], "active");
+    assert_eq!(refresh(&app, &connection).await.expect(200)["generation"], 2);
 }
 
 #[tokio::test]
