@@ -191,7 +191,7 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
             FailureClass::Setup,
             "The provider does not let this client use this flow",
             "Allow the connection's flow in the app registration at the provider, and check that the app is enabled \
-             for this tenant.",
+             for this tenant. Some providers say the same of a wrong client_secret.",
         ),
     ),
     (
@@ -246,8 +246,8 @@ pub(crate) const MEANINGS: &[(&[&str], Meaning)] = &[
         (
             FailureClass::Transient,
             "The provider refused without giving a reason",
-            "Check the connection's URLs and client_auth. If they are right, a firewall of the provider may refuse \
-             our address; ask the provider.",
+            "Check the connection's URLs and client_auth. If they are right and a refresh is still refused, connect \
+             again. If that is refused too, a firewall of the provider may not like our address; ask the provider.",
         ),
     ),
     (
