@@ -2,6 +2,7 @@ mod authorize;
 mod client_credentials;
 mod create;
 mod delete;
+mod dialects;
 mod disconnect;
 mod get;
 mod list;
