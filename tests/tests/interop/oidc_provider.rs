@@ -27,6 +27,7 @@ against! { OIDC_PROVIDER =>
     a_crowd_of_callers_and_sweeps_never_looks_like_reuse
     reuse_by_someone_else_ends_the_grant_and_is_reported_as_such
     the_issuer_it_announces_is_checked
+    whoever_declines_is_taken_at_their_word
     disconnecting_revokes_with_either_authentication
     a_wrong_secret_is_reported_as_such
     a_client_speaks_for_itself_with_either_authentication

@@ -3,7 +3,7 @@
 use bifrost_tests::{Browser, Role, TestApp, all_at_once, pause};
 use serde_json::json;
 
-use crate::server::{AWKWARD_SECRET, Kind, LIFETIME};
+use crate::server::{AWKWARD_SECRET, Kind, LIFETIME, Person};
 
 /// Until a token that was just got is of no use any more.
 async fn expiry() {
@@ -84,7 +84,7 @@ pub(crate) async fn the_issuer_it_announces_is_checked(kind: &'static Kind) {
     let app = TestApp::shared().await;
     let (server, connection) = kind.with_connection(&app, "basic", kind.basic_secret).await;
     let mut browser = Browser::new();
-    let callback = server.callback(&mut browser, &app, &connection).await;
+    let callback = server.callback(&mut browser, &app, &connection, Person::Agrees).await;
     let issuer = callback.query_pairs().find(|(name, _)| name == "iss").unwrap().1.into_owned();
     assert_eq!(issuer, server.issuer);
     let encoded: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
@@ -92,6 +92,17 @@ pub(crate) async fn the_issuer_it_announces_is_checked(kind: &'static Kind) {
     assert_ne!(forged, callback.as_str());
     browser.open(&forged).await.refuses();
     assert_eq!(browser.open(callback.as_str()).await.status, 200);
+}
+
+pub(crate) async fn whoever_declines_is_taken_at_their_word(kind: &'static Kind) {
+    let app = TestApp::shared().await;
+    let (server, connection) = kind.with_connection(&app, "basic", kind.basic_secret).await;
+    server.try_connect(&app, &connection, Person::Declines).await.refuses();
+    let shown = app.show(&connection).await;
+    assert_eq!(shown["last_error"]["code"], "access_denied", "{shown}");
+    app.token(&connection).await.problem(409, "not-connected");
+    server.connect(&app, &connection).await;
+    app.token(&connection).await.expect(200);
 }
 
 pub(crate) async fn disconnecting_revokes_with_either_authentication(kind: &'static Kind) {
@@ -120,7 +131,7 @@ pub(crate) async fn a_wrong_secret_is_reported_as_such(kind: &'static Kind) {
         let (server, connection) = kind.with_connection(&app, client_auth, kind.secret(client_auth)).await;
         let wrong = json!({"client_secret": "not-the-secret"});
         app.root().patch(&connection.path(""), wrong).await.expect(200);
-        server.try_connect(&app, &connection).await.refuses();
+        server.try_connect(&app, &connection, Person::Agrees).await.refuses();
         let error = app.show(&connection).await["last_error"].clone();
         assert_eq!(error["code"], kind.wrong_secret, "{client_auth}: {error}");
         assert!(error["fix"].as_str().unwrap().contains("client_secret"), "{client_auth}: {error}");

@@ -55,6 +55,13 @@ pub(crate) enum Pages {
     Glewlwyd,
 }
 
+/// What the person who signs in makes of being asked for permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Person {
+    Agrees,
+    Declines,
+}
+
 #[derive(Debug)]
 pub(crate) struct Server {
     kind: &'static Kind,
@@ -147,15 +154,15 @@ impl Server {
 
     /// Signs a person in, and returns the page that says so.
     pub(crate) async fn connect(&self, app: &TestApp, connection: &Connection) -> Page {
-        let page = self.try_connect(app, connection).await;
+        let page = self.try_connect(app, connection, Person::Agrees).await;
         assert_eq!(page.status, 200, "{}", page.text);
         page
     }
 
     /// Signs a person in, and returns what the callback answers.
-    pub(crate) async fn try_connect(&self, app: &TestApp, connection: &Connection) -> Page {
+    pub(crate) async fn try_connect(&self, app: &TestApp, connection: &Connection, person: Person) -> Page {
         let mut browser = Browser::new();
-        let callback = self.callback(&mut browser, app, connection).await;
+        let callback = self.callback(&mut browser, app, connection, person).await;
         browser.open(callback.as_str()).await
     }
 
@@ -165,12 +172,13 @@ impl Server {
         browser: &mut Browser,
         app: &TestApp,
         connection: &Connection,
+        person: Person,
     ) -> Url {
         let address = confirm(browser, &app.connect_url(connection).await).await;
         let mut page = self.follow(browser, address).await.unwrap_or_else(|away| panic!("sent to {away}"));
         for _ in 0..5 {
             let next = match self.kind.pages {
-                Pages::Forms => self.submit(browser, &page).await,
+                Pages::Forms => submit(browser, &page, person).await,
                 Pages::Glewlwyd => glewlwyd::sign_in(browser, &page).await,
             };
             match self.follow(browser, next).await {
@@ -179,16 +187,6 @@ impl Server {
             }
         }
         panic!("{} asks and asks: {}", self.kind.folder, page.text);
-    }
-
-    /// Fills in the page's form, whether it asks who is there or for permission; returns where that leads.
-    async fn submit(&self, browser: &mut Browser, page: &Page) -> Url {
-        let answers = [("login", USER), ("username", USER), ("password", PASSWORD)];
-        let form = answers.into_iter().filter(|(name, _)| page.form().field(name).is_some());
-        let form = form.fold(page.form(), |form, (name, answer)| form.set(name, answer));
-        let next = browser.submit(page, &form).await;
-        assert_ne!(next.header("location"), "", "{} {}", next.status, next.text);
-        next.url.join(next.header("location")).unwrap()
     }
 
     /// Follows redirects within the server: to a page, or to an address elsewhere.
@@ -227,4 +225,25 @@ impl Server {
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
         request.send().await.unwrap().status().as_u16()
     }
+}
+
+/// Fills in the page's form, whether it asks who is there or for permission; returns where that leads. Whoever declines
+/// follows the link that aborts, or sends the form without the button that allows.
+async fn submit(browser: &mut Browser, page: &Page, person: Person) -> Url {
+    let mut form = page.form();
+    if person == Person::Declines {
+        let links = page.text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        if let Some(abort) = links.into_iter().find(|link| link.ends_with("/abort")) {
+            return page.url.join(abort).unwrap();
+        }
+        form.fields.retain(|(name, _)| name != "allow");
+    }
+    for (name, answer) in [("login", USER), ("username", USER), ("password", PASSWORD)] {
+        if form.field(name).is_some() {
+            form = form.set(name, answer);
+        }
+    }
+    let next = browser.submit(page, &form).await;
+    assert_ne!(next.header("location"), "", "{} {}", next.status, next.text);
+    next.url.join(next.header("location")).unwrap()
 }
