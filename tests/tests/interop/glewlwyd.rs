@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use url::Url;
 
-use crate::server::{Kind, PASSWORD, Pages, USER};
+use crate::server::{Kind, PASSWORD, Pages, Person};
 
 const GLEWLWYD: Kind = Kind {
     folder: "glewlwyd",
@@ -41,10 +41,10 @@ against! { GLEWLWYD =>
 }
 
 /// What the script of `login.html` does: it signs in, grants what is asked, and goes back to where it was sent from.
-pub(crate) async fn sign_in(browser: &mut Browser, page: &Page) -> Url {
+pub(crate) async fn sign_in(browser: &mut Browser, page: &Page, person: Person) -> Url {
     assert!(page.url.path() == "/login.html" && page.status == 200, "sent to {}: {}", page.url, page.text);
     let asked = |name: &str| page.url.query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();
-    let credentials = json!({"username": USER, "password": PASSWORD});
+    let credentials = json!({"username": person.user, "password": PASSWORD});
     let signed_in = browser.call(page, Method::POST, "/api/auth/", credentials).await;
     assert_eq!(signed_in.status, 200, "{}", signed_in.text);
     let grant = format!("/api/auth/grant/{}", asked("client_id"));

@@ -3,7 +3,7 @@
 use bifrost_tests::{Browser, Role, TestApp, all_at_once, pause};
 use serde_json::json;
 
-use crate::server::{AWKWARD_SECRET, Kind, LIFETIME, Person};
+use crate::server::{ADA, AWKWARD_SECRET, Kind, LIFETIME, Person};
 
 /// Until a token that was just got is of no use any more.
 async fn expiry() {
@@ -84,7 +84,7 @@ pub(crate) async fn the_issuer_it_announces_is_checked(kind: &'static Kind) {
     let app = TestApp::shared().await;
     let (server, connection) = kind.with_connection(&app, "basic", kind.basic_secret).await;
     let mut browser = Browser::new();
-    let callback = server.callback(&mut browser, &app, &connection, Person::Agrees).await;
+    let callback = server.callback(&mut browser, &app, &connection, ADA).await;
     let issuer = callback.query_pairs().find(|(name, _)| name == "iss").unwrap().1.into_owned();
     assert_eq!(issuer, server.issuer);
     let encoded: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
@@ -97,7 +97,7 @@ pub(crate) async fn the_issuer_it_announces_is_checked(kind: &'static Kind) {
 pub(crate) async fn whoever_declines_is_taken_at_their_word(kind: &'static Kind) {
     let app = TestApp::shared().await;
     let (server, connection) = kind.with_connection(&app, "basic", kind.basic_secret).await;
-    server.try_connect(&app, &connection, Person::Declines).await.refuses();
+    server.try_connect(&app, &connection, Person { declines: true, ..ADA }).await.refuses();
     let shown = app.show(&connection).await;
     assert_eq!(shown["last_error"]["code"], "access_denied", "{shown}");
     app.token(&connection).await.problem(409, "not-connected");
@@ -131,7 +131,7 @@ pub(crate) async fn a_wrong_secret_is_reported_as_such(kind: &'static Kind) {
         let (server, connection) = kind.with_connection(&app, client_auth, kind.secret(client_auth)).await;
         let wrong = json!({"client_secret": "not-the-secret"});
         app.root().patch(&connection.path(""), wrong).await.expect(200);
-        server.try_connect(&app, &connection, Person::Agrees).await.refuses();
+        server.try_connect(&app, &connection, ADA).await.refuses();
         let error = app.show(&connection).await["last_error"].clone();
         assert_eq!(error["code"], kind.wrong_secret, "{client_auth}: {error}");
         assert!(error["fix"].as_str().unwrap().contains("client_secret"), "{client_auth}: {error}");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use bifrost_tests::{Answer, Api, Browser, Connection, Page, TestApp, confirm, http};
+use bifrost_tests::{Answer, Api, Browser, Connection, Page, TestApp, confirm, http, with};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -18,8 +18,8 @@ pub(crate) const AWKWARD_SECRET: &str = "p+ss w%rd&=:/~!*'()\"%2B";
 /// How long access tokens live, in seconds: a slow machine must find time to use them, a quick one not wait for long.
 pub(crate) const LIFETIME: u64 = 5;
 
-/// Whoever signs in.
-pub(crate) const USER: &str = "ada";
+/// Whom every server knows, with this password.
+pub(crate) const ADA: Person = Person { user: "ada", declines: false };
 pub(crate) const PASSWORD: &str = "ada lovelace";
 
 /// In what one server differs from another.
@@ -55,11 +55,11 @@ pub(crate) enum Pages {
     Glewlwyd,
 }
 
-/// What the person who signs in makes of being asked for permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Person {
-    Agrees,
-    Declines,
+/// Whoever signs in, and what they make of being asked for permission.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Person {
+    pub(crate) user: &'static str,
+    pub(crate) declines: bool,
 }
 
 #[derive(Debug)]
@@ -99,22 +99,33 @@ impl Kind {
         client_auth: &str,
         secret: &str,
     ) -> (Server, Connection) {
+        let method = format!("client_secret_{client_auth}");
+        let registration = json!({"client_secret": secret, "token_endpoint_auth_method": method});
+        self.with_client(app, registration, json!({"client_secret": secret, "client_auth": client_auth}))
+            .await
+    }
+
+    /// The same for a client that proves itself in any way, by its registration and on the connection.
+    pub(crate) async fn with_client(
+        &'static self,
+        app: &TestApp,
+        registration: Value,
+        proof: Value,
+    ) -> (Server, Connection) {
         let name = app.unique("Interop");
         let redirect_uri = format!("{}/oauth/callback/{}", app.url(), name.replace(' ', "%20"));
-        let server = self
-            .start(json!({
-                "client_id": self.client_id, "client_secret": secret, "redirect_uris": [redirect_uri],
-                "token_endpoint_auth_method": format!("client_secret_{client_auth}"),
-                "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
-            }))
-            .await;
+        let client = json!({
+            "client_id": self.client_id, "redirect_uris": [redirect_uri],
+            "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
+        });
+        let server = self.start(with(client, registration)).await;
         let body = json!({
-            "name": name, "client_id": self.client_id, "client_secret": secret, "client_auth": client_auth,
+            "name": name, "client_id": self.client_id,
             "authorization_url": server.url(self.authorization), "token_url": server.url(self.token),
             "revocation_url": server.url(self.revocation), "scopes": self.scopes,
             "authorize_params": (self.authorize_params)(),
         });
-        let connection = app.create_connection("global", body).await;
+        let connection = app.create_connection("global", with(body, proof)).await;
         assert_eq!(connection.created["redirect_uri"], redirect_uri);
         (server, connection)
     }
@@ -154,7 +165,7 @@ impl Server {
 
     /// Signs a person in, and returns the page that says so.
     pub(crate) async fn connect(&self, app: &TestApp, connection: &Connection) -> Page {
-        let page = self.try_connect(app, connection, Person::Agrees).await;
+        let page = self.try_connect(app, connection, ADA).await;
         assert_eq!(page.status, 200, "{}", page.text);
         page
     }
@@ -179,7 +190,7 @@ impl Server {
         for _ in 0..5 {
             let next = match self.kind.pages {
                 Pages::Forms => submit(browser, &page, person).await,
-                Pages::Glewlwyd => glewlwyd::sign_in(browser, &page).await,
+                Pages::Glewlwyd => glewlwyd::sign_in(browser, &page, person).await,
             };
             match self.follow(browser, next).await {
                 Ok(another) => page = another,
@@ -231,14 +242,14 @@ impl Server {
 /// follows the link that aborts, or sends the form without the button that allows.
 async fn submit(browser: &mut Browser, page: &Page, person: Person) -> Url {
     let mut form = page.form();
-    if person == Person::Declines {
+    if person.declines {
         let links = page.text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
         if let Some(abort) = links.into_iter().find(|link| link.ends_with("/abort")) {
             return page.url.join(abort).unwrap();
         }
         form.fields.retain(|(name, _)| name != "allow");
     }
-    for (name, answer) in [("login", USER), ("username", USER), ("password", PASSWORD)] {
+    for (name, answer) in [("login", person.user), ("username", person.user), ("password", PASSWORD)] {
         if form.field(name).is_some() {
             form = form.set(name, answer);
         }
