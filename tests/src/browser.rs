@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, ORIGIN, SET_COOKIE};
 use reqwest::{Method, RequestBuilder, Url};
+use serde_json::Value;
 
 use crate::api::http;
 use crate::{Form, outcomes};
@@ -55,6 +56,15 @@ impl Browser {
         let request = http().post(url.clone()).header(ORIGIN, origin);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.encoded());
         self.send(Method::POST, request, url).await
+    }
+
+    /// Sends what a script of the page would: JSON, to a path on the page's own host.
+    pub async fn call(&mut self, page: &Page, method: Method, path: &str, body: Value) -> Page {
+        let url = page.url.join(path).unwrap();
+        let request = http().request(method.clone(), url.clone());
+        let request = request.header(ORIGIN, page.url.origin().ascii_serialization());
+        let request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        self.send(method, request, url).await
     }
 
     /// Forgets everything for every host.

@@ -184,8 +184,8 @@ pub(crate) const OURS: &[(&str, Meaning)] = &[
         (
             FailureClass::Transient,
             "The provider refused without giving a reason",
-            "Check the connection's URLs and client_auth. If they are right, a firewall of the provider may refuse \
-             our address; ask the provider.",
+            "Check the connection's URLs and client_auth. If they are right and a refresh is still refused, connect \
+             again. If that is refused too, a firewall of the provider may not like our address; ask the provider.",
         ),
     ),
     (

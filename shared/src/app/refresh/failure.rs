@@ -103,7 +103,7 @@ fn failed_exchange(
     with_client: bool,
     now: Timestamp,
 ) -> FailedExchange {
-    let Failed { failure, maybe_spent, failures, good_until } = failed;
+    let Failed { failure, sent_at, maybe_spent, failures, good_until } = failed;
     let mut error = LastError::of(failure, now);
     // A client that speaks for itself has nothing that a person could renew by signing in.
     let terminal = failure.class == FailureClass::Terminal && flow == Flow::AuthorizationCode;
@@ -116,10 +116,13 @@ fn failed_exchange(
         FailureClass::Throttled { retry_after: Some(asked) } => asked.min(LONGEST_RETRY_AFTER),
         _ => backoff(*failures, jitter()),
     };
+    // It began no earlier than this request, unless one before it may have spent the token: then nobody knows when.
+    let grace = rules.reuse_grace.filter(|_| !*maybe_spent).map(Duration::from_secs);
+    let grace = grace.and_then(|grace| grace.checked_sub(now.since(*sent_at)));
     let maybe_spent = *maybe_spent || failure.may_have_spent_the_token();
-    let pause = match (maybe_spent, rules.reuse_grace, good_until) {
+    let pause = match (maybe_spent, grace, good_until) {
         // A used token works again, but not for long.
-        (true, Some(grace), _) => pause.min(Duration::from_secs(grace) / 2),
+        (true, Some(left), _) => pause.min(left / 2),
         // A second use would end the access token that is still good.
         (true, None, Some(good_until)) if rules.reuse_revokes => pause.max(good_until.since(now)),
         _ => pause,

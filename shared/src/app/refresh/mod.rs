@@ -34,6 +34,7 @@ use crate::{
         Code, Problem, Sealed, Secret, Timestamp,
         breaker::Verdict,
         connection::{Connection, Flow, LastError},
+        dialect::RefreshTokenRules,
         failure::{Failure, FailureClass},
         grant::{Decision, Grant, GrantStatus, Lease, Refusal, Want, Warning},
         identity::Identity,
@@ -233,6 +234,7 @@ impl Bifrost {
             self.give_up_lease(reached, &holder, &doubt).await?;
             return Err(problem);
         }
+        let sent_at = Timestamp::now();
         let exchange = self.exchange(connection, &mut prepared, deadline);
         let outcome = tokio::select! {
             outcome = exchange => outcome,
@@ -250,7 +252,7 @@ impl Bifrost {
             Err(failure) => {
                 *mishap = Some(Mishap::Failed(failure.class));
                 let (maybe_spent, failures) = (doubt.maybe_spent, failed_before + 1);
-                let failed = Failed { failure, maybe_spent, failures, good_until };
+                let failed = Failed { failure, sent_at, maybe_spent, failures, good_until };
                 self.note_failure(reached, &holder, pass, failed).await
             }
         }
@@ -517,6 +519,8 @@ enum Attempt {
 /// An exchange that failed.
 struct Failed {
     failure: Failure,
+    sent_at: Timestamp,
+    /// By a request before this one.
     maybe_spent: bool,
     /// In a row, this one included.
     failures: u32,
@@ -574,9 +578,8 @@ fn decide(reached: &Reached, seen: Option<&Grant>, want: Want, now: Timestamp) -
 /// at a second use.
 fn must_not_be_tried_yet(reached: &Reached, grant: &Grant, want: Want, now: Timestamp) -> bool {
     let rules = &reached.connection.settings.dialect.refresh_token;
-    rules.reuse_revokes
-        && rules.reuse_grace.is_none()
-        && grant.has_lapsed_lease(now)
+    grant.has_lapsed_lease(now)
+        && grant.lease.as_ref().is_some_and(|lease| crash_forbids_reuse(rules, lease, now))
         && grant.status.is_connected()
         && !grant.remaining(now).is_zero()
         && !matches!(want, Want::Newer { .. })
@@ -606,6 +609,13 @@ fn refusal_of(reached: &Reached, seen: Option<&Grant>, refusal: &Refusal) -> Pro
         Some(source) => refusal_problem(source.grant.as_ref(), Flow::AuthorizationCode, refusal),
         None => refusal_problem(seen, reached.flow(), refusal),
     }
+}
+
+/// Whether a token that the holder of this lapsed lease may have used is past the time in which a second use is forgiven.
+/// The holder sent it while it had the lease.
+fn crash_forbids_reuse(rules: &RefreshTokenRules, lease: &Lease, now: Timestamp) -> bool {
+    let since_sent = LEASE + now.since(lease.until);
+    rules.reuse_revokes && rules.reuse_grace.is_none_or(|grace| Duration::from_secs(grace) <= since_sent)
 }
 
 /// Disconnecting a client that speaks for itself holds until its connection is edited.
@@ -641,4 +651,28 @@ fn differs(glimpse: Option<&Grant>, seen: &Grant) -> bool {
         || glimpse.incarnation != seen.incarnation
         || owner(glimpse) != owner(seen)
         || !glimpse.is_leased(Timestamp::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_forbids_reuse_unless_the_provider_forgives_it_for_longer_than_the_lease_took_to_lapse() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let rules = |reuse_revokes, reuse_grace| RefreshTokenRules {
+            reuse_revokes,
+            reuse_grace,
+            ..RefreshTokenRules::default()
+        };
+        let forbids = |rules: RefreshTokenRules, lapsed: u64| {
+            let lease = Lease { owner: "a".to_owned(), until: now - Duration::from_secs(lapsed) };
+            crash_forbids_reuse(&rules, &lease, now)
+        };
+        assert!(forbids(rules(true, None), 0));
+        assert!(forbids(rules(true, Some(10)), 0), "the lease alone took longer");
+        assert!(!forbids(rules(true, Some(60)), 5));
+        assert!(forbids(rules(true, Some(60)), 30));
+        assert!(!forbids(rules(false, None), 500), "nothing is lost by trying");
+    }
 }

@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod device;
 mod diagnose;
+mod dialects;
 mod disconnect;
 mod get;
 mod import;

@@ -1,4 +1,4 @@
-// Runs oidc-provider for tests/interop.rs. The only argument is JSON: {"clients": [...], "access_token_ttl": seconds}.
+// Runs oidc-provider for tests/interop. The only argument is JSON: {"clients": [...], "access_token_ttl": seconds}.
 // Listens on a free port of this machine, and says on standard output which issuer it is.
 
 import { createServer } from "node:http";
