@@ -79,15 +79,19 @@ impl Identity {
     /// Whether both are known and it is not the same person, or not the same tenant.
     ///
     /// An ID token's subject may be of this client alone (OpenID Connect Core 1.0 section 8), unlike the one that an API
-    /// shows. So what comes from an ID token is compared with its like; across the two there is only the e-mail address.
+    /// shows. So what comes from an ID token is compared with its like. Without two subjects to compare there is still the
+    /// e-mail address.
     fn differs_from(&self, other: &Self) -> bool {
-        if self.issuer.is_some() == other.issuer.is_some() {
-            return differ(&self.subject, &other.subject) || differ(&self.tenant, &other.tenant);
-        }
-        match (&self.email, &other.email) {
-            (Some(one), Some(other)) => !one.eq_ignore_ascii_case(other),
-            _ => false,
-        }
+        let alike = self.issuer.is_some() == other.issuer.is_some();
+        let other_person = match (&self.subject, &other.subject) {
+            (Some(one), Some(other)) if alike => one != other,
+            _ => match (&self.email, &other.email) {
+                (Some(one), Some(other)) => !one.eq_ignore_ascii_case(other),
+                _ => false,
+            },
+        };
+        let other_tenant = alike && differ(self.tenant.as_ref(), other.tenant.as_ref());
+        other_person || other_tenant
     }
 }
 
@@ -98,7 +102,7 @@ impl Owner<'_> {
             (Some(one), Some(other)) => one.differs_from(other),
             _ => false,
         };
-        let elsewhere = |fact: &String| differ_by(self.facts.get(fact), other.facts.get(fact));
+        let elsewhere = |fact: &String| differ(self.facts.get(fact), other.facts.get(fact));
         other_person || dialect.callback_facts.iter().any(elsewhere)
     }
 
@@ -117,11 +121,8 @@ impl Owner<'_> {
     }
 }
 
-fn differ(one: &Option<String>, other: &Option<String>) -> bool {
-    differ_by(one.as_ref(), other.as_ref())
-}
-
-fn differ_by(one: Option<&String>, other: Option<&String>) -> bool {
+/// Whether both are known and are not the same.
+fn differ(one: Option<&String>, other: Option<&String>) -> bool {
     matches!((one, other), (Some(one), Some(other)) if one != other)
 }
 
@@ -205,6 +206,19 @@ mod tests {
         assert!(!differs(json!({"user": {"id": "other-id", "mail": "ADA@example.com"}, "org": "other"})));
         assert!(differs(json!({"user": {"id": "1", "mail": "bob@example.com"}})));
         assert!(!differs(json!({"user": {"id": "other-id"}})));
+    }
+
+    #[test]
+    fn where_an_api_shows_no_subject_the_e_mail_address_tells_people_apart() {
+        let facts = BTreeMap::new();
+        let of = |mail: &str| answer(json!({"user": {"mail": mail}})).unwrap();
+        let differ = |one: &str, other: &str| {
+            let (one, other) = (of(one), of(other));
+            let before = Owner { identity: Some(&other), facts: &facts };
+            Owner { identity: Some(&one), facts: &facts }.differs_from(&before, &dialect())
+        };
+        assert!(differ("ada@example.com", "bob@example.com"));
+        assert!(!differ("ada@example.com", "Ada@Example.com"));
     }
 
     #[test]

@@ -56,3 +56,39 @@ pub async fn verify(
     let body = body.ok_or_else(|| unreadable(&answer))?;
     Ok(Identity::from_answer(&body, verify))
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::input::Field;
+
+    fn subject(answer: Value, dialect: Value) -> Option<String> {
+        let dialect = Dialect::from_json(dialect).unwrap();
+        of_answer(answer.as_object().unwrap(), &dialect)?.subject
+    }
+
+    fn id_token(claims: Value) -> String {
+        format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()))
+    }
+
+    #[test]
+    fn an_id_token_is_found_beside_the_tokens_or_around_them() {
+        let id_token = id_token(json!({"sub": "ada"}));
+        let flat = json!({"access_token": "at", "id_token": id_token});
+        assert_eq!(subject(flat.clone(), json!({})).as_deref(), Some("ada"));
+        let nested = json!({"token_path": "authed_user"});
+        assert_eq!(subject(json!({"authed_user": flat}), nested.clone()).as_deref(), Some("ada"));
+        let around = json!({"authed_user": {"access_token": "at"}, "id_token": id_token});
+        assert_eq!(subject(around, nested).as_deref(), Some("ada"));
+    }
+
+    #[test]
+    fn what_is_no_id_token_says_nothing() {
+        for odd in [json!(null), json!(7), json!(""), json!("a.b.c"), json!(id_token(json!([])))] {
+            assert_eq!(subject(json!({"access_token": "at", "id_token": odd}), json!({})), None, "{odd}");
+        }
+    }
+}

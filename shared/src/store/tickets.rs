@@ -202,18 +202,21 @@ impl Store {
         until: Timestamp,
         kept_until: Timestamp,
     ) -> Result<(), Problem> {
-        let used = Condition::new(
-            "attribute_exists(used_at)",
+        let there = Condition::new(
+            "attribute_exists(pk)",
             [
                 (":held", attribute(grant)?),
                 (":until", text(until.to_string())),
                 (":expires_on", number(kept_until.unix_seconds())),
+                (":now", text(grant.updated_at.to_string())),
             ],
         );
-        let update = "SET held = :held, expires_at = :until, expires_on = :expires_on REMOVE verifier";
+        // Whether or not its being used could be written: what holds tokens is not to bring others.
+        let update = "SET held = :held, expires_at = :until, expires_on = :expires_on, \
+                      used_at = if_not_exists(used_at, :now) REMOVE verifier";
         let cleanup = Cleanup { after: Deleted::SignIn(hash.to_owned()), deleted_at: until };
         let held = Transaction::new(self)
-            .update(&ItemKey::callback_state(hash), update, used, Refused::ParentGone)?
+            .update(&ItemKey::callback_state(hash), update, there, Refused::ParentGone)?
             .and_clean_up(&cleanup)?
             .commit()
             .await?;
