@@ -512,7 +512,13 @@ impl ConnectionSettings {
         let client_assertion_alg = input.optional("client_assertion_alg");
         let client_key_id = input.optional::<KeyId>("client_key_id").and_then(|id| id.0);
         let client_certificate = input.optional("client_certificate");
-        let client_assertion_audience = text(input, "client_assertion_audience");
+        let client_assertion_audience = input.optional::<Audience>("client_assertion_audience");
+        let client_assertion_audience = client_assertion_audience.and_then(|audience| audience.0);
+        if let (Some(audience), Some(token_url)) = (&client_assertion_audience, &token_url)
+            && !fills_as(audience, token_url)
+        {
+            input.wrong("client_assertion_audience", "has a placeholder that token_url does not have");
+        }
         Some(Self {
             description,
             provider: provider.map(|preset| preset.name.to_owned()),
@@ -681,6 +687,30 @@ pub fn check_secret_ref(name: &str) -> Result<(), String> {
             Err(format!("must be the name of a Secrets Manager secret that begins with {SECRET_REF_PREFIX}"))
         }
     }
+}
+
+/// Whom assertions are for; an empty one counts as none.
+struct Audience(Option<String>);
+
+described!(Audience: {
+    "description": "Whom assertions are for, where that is not the token URL: often the provider's issuer. May hold the \
+        placeholders of token_url.",
+    "type": "string", "maxLength": MAX_TEXT,
+});
+
+impl Field for Audience {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_json(value: Value) -> Result<Self, String> {
+        let Text(text) = Text::from_json(value)?;
+        Ok(Self((!text.is_empty()).then_some(text)))
+    }
+}
+
+/// Whether what fills the token URL fills the audience too.
+fn fills_as(audience: &str, token_url: &UrlTemplate) -> bool {
+    let filled = |text: String, name: &str| text.replace(&format!("{{{name}}}"), "");
+    !token_url.placeholders().fold(audience.to_owned(), filled).contains(['{', '}'])
 }
 
 /// The preset that a connection was made from.
@@ -1188,6 +1218,22 @@ mod tests {
         assert_eq!(field(&certified, P256).as_deref(), Some("client_assertion_alg"));
         let other = settings(json!({"client_certificate": P256_CERTIFICATE}));
         assert_eq!(field(&other, RSA).as_deref(), Some("client_certificate"));
+    }
+
+    #[test]
+    fn an_audience_has_no_placeholder_that_nothing_fills() {
+        let parsed = |token_url: &str, audience: &str| {
+            parse(by_key(json!({"token_url": token_url, "client_assertion_audience": audience})), true)
+        };
+        let (plain, tenant) = ("https://halo.example/token", "https://halo.example/{tenant}/token");
+        assert!(parsed(plain, "urn:halo").is_ok());
+        assert!(parsed(tenant, "https://halo.example/{tenant}").is_ok());
+        for (token_url, audience) in
+            [(plain, "https://halo.example/{tenant}"), (tenant, "{entity_id}"), (plain, "}")]
+        {
+            let problem = parsed(token_url, audience).unwrap_err();
+            assert_eq!(problem.errors[0].field, "client_assertion_audience");
+        }
     }
 
     #[test]

@@ -177,8 +177,8 @@ impl Bifrost {
             match oauth::redeem_device_code(&self.outbound, &registration, &code, Timestamp::now()).await {
                 Err(failure)
                     if failure.class == FailureClass::Client
-                        && deadline.remaining() >= EXCHANGE_BUDGET
-                        && self.prove_otherwise(connection, &mut ready.proof).await => {}
+                        && self.prove_otherwise(connection, &mut ready.proof).await
+                        && deadline.remaining() >= EXCHANGE_BUDGET => {}
                 answer => break answer,
             }
         };

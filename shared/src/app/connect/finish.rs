@@ -252,8 +252,8 @@ impl Bifrost {
                 // Turned away before the code was looked at.
                 Err(failure)
                     if failure.class == FailureClass::Client
-                        && deadline.remaining() >= EXCHANGE_BUDGET
-                        && self.prove_otherwise(connection, &mut ready.proof).await => {}
+                        && self.prove_otherwise(connection, &mut ready.proof).await
+                        && deadline.remaining() >= EXCHANGE_BUDGET => {}
                 Err(failure) => return Err(self.note_connect_failure(ticket, connection, failure).await),
             }
         };

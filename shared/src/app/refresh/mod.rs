@@ -350,8 +350,8 @@ impl Bifrost {
                     return answer;
                 }
             };
-            let in_time = check_budget(deadline).is_ok();
-            if !in_time || !self.prove_otherwise(connection, &mut prepared.proof).await {
+            let another = self.prove_otherwise(connection, &mut prepared.proof).await;
+            if !another || check_budget(deadline).is_err() {
                 return Err(refused);
             }
         }
