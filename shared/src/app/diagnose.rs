@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use super::{
     Bifrost,
-    connections::Standing,
     credentials::{Credentials, audience},
     lookup::{Along, Seen, fill, url_values},
     refresh::registration,
@@ -23,7 +22,7 @@ use crate::{
         connection::{Connection, Flow},
         diagnose::{Diagnosis, Facts, FilledUrl, Filling, Organizations, Probe, Proof},
         failure::{Failure, FailureClass},
-        grant::GrantStatus,
+        grant::{Grant, GrantStatus},
         preset,
         url_template::UrlTemplate,
     },
@@ -42,7 +41,9 @@ impl Bifrost {
             Err(problem) if problem.code != Code::SecretUnavailable => return Err(problem),
             other => other,
         };
-        let values = self.values_at_hand(&connection, &standing).await?;
+        // A grant of a connection that had this name before is nobody's.
+        let grant = standing.grant.as_ref().filter(|grant| grant.connection_id == connection.id);
+        let values = self.values_at_hand(&connection, grant).await?;
         let organizations = self.organizations_grants(&connection).await?;
         let redirects = settings.redirecting_url().is_some();
         let redirect_uri = redirects.then(|| connection.redirect_uri(public_url));
@@ -59,7 +60,7 @@ impl Bifrost {
             redirect_uri: redirect_uri.as_deref(),
             client_secret: credentials.as_ref().map(Credentials::client_secret),
             urls: &values.fill_all(&connection),
-            grant: standing.grant.as_ref().filter(|grant| grant.connection_id == connection.id),
+            grant,
             held_back: standing.held_back(&connection),
             organizations,
             authorization,
@@ -72,9 +73,13 @@ impl Bifrost {
         Ok(diagnosis)
     }
 
-    /// What fills the connection's placeholders: what filled those of its grant, then what the integration of its own name
-    /// and the connection have to offer.
-    async fn values_at_hand(&self, connection: &Connection, standing: &Standing) -> Result<Values, Problem> {
+    /// What fills the connection's placeholders: what the integration of its own name and the connection have to offer, and
+    /// before that, for a grant that is refreshed where it was given, what filled them then.
+    async fn values_at_hand(
+        &self,
+        connection: &Connection,
+        grant: Option<&Grant>,
+    ) -> Result<Values, Problem> {
         let mut values = Values::default();
         if connection.settings.urls().all(|url| url.placeholders().next().is_none()) {
             return Ok(values);
@@ -86,7 +91,8 @@ impl Bifrost {
         for name in values.by_name.keys() {
             values.sources.insert(name.clone(), source(name, seen.as_ref()));
         }
-        let grant = standing.grant.as_ref().filter(|grant| grant.status.is_connected());
+        let signed_in = connection.settings.flow == Flow::AuthorizationCode;
+        let grant = grant.filter(|grant| signed_in && grant.status.is_connected());
         for (name, value) in grant.into_iter().flat_map(|grant| &grant.url_values) {
             values.by_name.insert(name.clone(), value.clone());
             values.sources.insert(name.clone(), "what filled them when the grant was given");

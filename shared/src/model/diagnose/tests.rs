@@ -93,6 +93,17 @@ fn an_error_that_was_noted_before_the_table_knew_it_is_translated_all_the_same()
 }
 
 #[test]
+fn a_secret_of_another_length_than_the_presets_is_cut_off_or_too_much() {
+    let preset = preset::find("crowdstrike").unwrap();
+    let connection = connection(json!({}));
+    for (length, status) in [(39, CheckStatus::Fail), (40, CheckStatus::Pass), (41, CheckStatus::Warn)] {
+        let secret = Secret::from("x".repeat(length));
+        let facts = Facts { client_secret: Ok(Some(&secret)), ..facts(&connection, Some(&preset), None) };
+        assert_eq!(check(&facts, "client_secret").status, status, "{length}");
+    }
+}
+
+#[test]
 fn what_the_preset_knows_of_an_error_is_added() {
     let preset = preset::find("microsoft_graph").unwrap();
     let mut connection = connection(json!({}));

@@ -429,6 +429,11 @@ async fn placeholders_are_filled_as_they_would_be_or_named() {
     diagnosis.says("urls", "pass", "{entity_id} by the mapping's entity_id", "");
     assert_eq!(diagnosis.status, "pass", "{}", diagnosis.text);
     assert_eq!(provider.control().token_requests().last().unwrap().tenant.as_deref(), Some("acme-tenant"));
+    // The next token comes from where the mapping points now, wherever the last came from.
+    app.root().get(&format!("{}&integration={name}", own.path("/token"))).await.expect(200);
+    app.map(&name, &acme, json!({"entity_id": "acme-moved"})).await;
+    assert_eq!(diagnose(&app, &own).await.status, "pass");
+    assert_eq!(provider.control().token_requests().last().unwrap().tenant.as_deref(), Some("acme-moved"));
     // What a closed list does not have.
     let regions = json!({"dialect": {"url_values": {"entity_id": ["eu", "us"]}}, "token_url_defaults": {"entity_id": "uk"}});
     let wrong = app.create_connection("global", per_tenant(&app.unique("Graph"), regions)).await;
