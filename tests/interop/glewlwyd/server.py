@@ -149,6 +149,9 @@ def set_up(api, order):
         "introspection-revocation-allowed": True,
         "introspection-revocation-allow-target-client": True,
         "oauth-as-iss-id": True,
+        # With it come assertions of clients (RFC 7523), by the keys that they registered.
+        "request-parameter-allow": True,
+        "client-jwks-parameter": "jwks",
     }
     plugin = {"module": "oidc", "name": "oidc", "display_name": "OpenID Connect", "parameters": parameters}
     admin.post("/mod/plugin/", plugin | {"enabled": True})
@@ -159,9 +162,9 @@ def set_up(api, order):
 
 
 def in_its_words(client):
-    return {
+    proof = {name: client[name] for name in ("client_secret", "jwks") if name in client}
+    return proof | {
         "client_id": client["client_id"],
-        "client_secret": client["client_secret"],
         "redirect_uri": client["redirect_uris"],
         "token_endpoint_auth_method": [client["token_endpoint_auth_method"]],
         "authorization_type": [grant.removeprefix("authorization_") for grant in client["grant_types"]],

@@ -38,6 +38,7 @@ against! { GLEWLWYD =>
     disconnecting_revokes_with_either_authentication
     a_wrong_secret_is_reported_as_such
     a_client_speaks_for_itself_with_either_authentication
+    a_client_with_a_key_connects_refreshes_and_revokes_by_each_algorithm
 }
 
 /// What the script of `login.html` does: it signs in, grants what is asked, and goes back to where it was sent from.

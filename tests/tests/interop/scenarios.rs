@@ -1,9 +1,16 @@
 //! What must go well with every authorization server.
 
 use bifrost_tests::{Browser, Role, TestApp, all_at_once, pause};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{ADA, AWKWARD_SECRET, Kind, LIFETIME, Person};
+
+/// Keys that a client may prove itself with: the private one, its id, and the algorithm.
+const KEYS: [(&str, &str, &str); 3] = [
+    (include_str!("../../fixtures/rsa.key.pem"), "rsa", "RS256"),
+    (include_str!("../../fixtures/rsa.key.pem"), "rsa", "PS256"),
+    (include_str!("../../fixtures/p256.key.pem"), "p256", "ES256"),
+];
 
 /// Until a token that was just got is of no use any more.
 async fn expiry() {
@@ -36,6 +43,14 @@ pub(crate) async fn a_grant_is_connected_used_and_rotated_for_generations_with_e
             assert!(!refresh_tokens.contains(&refresh_token), "it does not rotate");
             refresh_tokens.push(refresh_token);
             expiry().await;
+        }
+        if kind.scopes.contains("openid") {
+            let identity = app.show(&connection).await["identity"].clone();
+            assert_eq!(
+                (&identity["subject"], &identity["issuer"]),
+                (&json!(people[0]), &json!(server.issuer)),
+                "{client_auth}: {identity}"
+            );
         }
         people.dedup();
         assert_eq!(people.len(), 1, "tokens of different people: {people:?}");
@@ -105,6 +120,23 @@ pub(crate) async fn whoever_declines_is_taken_at_their_word(kind: &'static Kind)
     app.token(&connection).await.expect(200);
 }
 
+pub(crate) async fn someone_else_than_before_is_asked_about(kind: &'static Kind) {
+    let app = TestApp::shared().await;
+    let (server, connection) = kind.with_connection(&app, "basic", kind.basic_secret).await;
+    server.connect(&app, &connection).await;
+    let page = server.connect(&app, &connection).await;
+    assert!(!page.has_form(), "Ada again: {}", page.text);
+    let mut browser = Browser::new();
+    let bob = Person { user: "bob", ..ADA };
+    let callback = server.callback(&mut browser, &app, &connection, bob).await;
+    let page = browser.open(callback.as_str()).await;
+    let bearer = async || server.bearer(&app.token(&connection).await.expect(200)["access_token"]).await;
+    assert_eq!(bearer().await, "ada");
+    let page = browser.submit(&page, &page.form().set("decision", "switch")).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    assert_eq!(bearer().await, "bob");
+}
+
 pub(crate) async fn disconnecting_revokes_with_either_authentication(kind: &'static Kind) {
     let app = TestApp::shared().await;
     for client_auth in ["basic", "post"] {
@@ -157,4 +189,28 @@ pub(crate) async fn a_client_speaks_for_itself_with_either_authentication(kind: 
         assert_ne!(first["access_token"], second["access_token"]);
     }))
     .await;
+}
+
+pub(crate) async fn a_client_with_a_key_connects_refreshes_and_revokes_by_each_algorithm(
+    kind: &'static Kind,
+) {
+    let app = TestApp::shared().await;
+    let jwks: Value = serde_json::from_str(include_str!("../../fixtures/jwks.json")).unwrap();
+    for (pem, kid, algorithm) in KEYS {
+        let registration = json!({
+            "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": algorithm, "jwks": jwks,
+        });
+        let proof = json!({
+            "client_auth": "private_key_jwt", "client_private_key": pem, "client_key_id": kid,
+            "client_assertion_alg": algorithm,
+        });
+        let (server, connection) = kind.with_client(&app, registration, proof).await;
+        server.connect(&app, &connection).await;
+        let token = app.root().post(&connection.path("/refresh"), json!({})).await.expect(200);
+        let refreshed = (&token["generation"], &token["warning"]);
+        assert_eq!(refreshed, (&json!(2), &Value::Null), "{algorithm}: {token}");
+        server.bearer(&token["access_token"]).await;
+        let gone = app.root().post(&connection.path("/disconnect"), json!({})).await.expect(200);
+        assert_eq!(gone["revoked"], true, "{algorithm}");
+    }
 }

@@ -119,7 +119,8 @@ async fn only_a_tagged_key_for_signing_in_this_account_and_region_can_be_named()
         app.root().post("/connections?scope=global", body).await
     };
     let untagged = key(&app, "ECC_NIST_P256", false).await;
-    let none = format!("{}0", &good[..good.len() - 1]);
+    let other_end = if good.ends_with('0') { "1" } else { "0" };
+    let none = format!("{}{other_end}", &good[..good.len() - 1]);
     for (arn, helps) in [
         (untagged.as_str(), "bifrost:client-key = true"),
         (none.as_str(), "no such key"),
