@@ -148,8 +148,10 @@ pub enum Proof {
     Refused(Failure),
 }
 
+type Judge = fn(&Facts<'_>) -> Judgement;
+
 /// Id, title and judge of each check, in the order in which things are set up.
-const CHECKS: [(&str, &str, fn(&Facts<'_>) -> Judgement); 14] = [
+const CHECKS: [(&str, &str, Judge); 14] = [
     ("redirect_uri", "Redirect URI", client::redirect_uri),
     ("client_id", "Client id", client::client_id),
     ("client_secret", "Client secret", client::client_secret),
