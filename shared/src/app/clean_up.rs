@@ -9,9 +9,9 @@
 
 use std::time::Duration;
 
-use super::{Bifrost, Deadline, connect::SignIn};
+use super::{Bifrost, Deadline, connect::SignIn, disconnect::Ending};
 use crate::{
-    model::{Code, Problem, Timestamp, connection::Connection, integration::Integration},
+    model::{Code, Problem, Timestamp, connection::Connection, grant::Grant, integration::Integration},
     store::{
         ItemKey,
         cleanups::{Cleanup, Deleted},
@@ -24,8 +24,6 @@ const INDEX_LAG: Duration = Duration::from_secs(60);
 const RESERVE: Duration = Duration::from_secs(12);
 /// The gateway gives up on a caller after 30 s.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// How often a grant that a refresh keeps changing is read again.
-const ATTEMPTS: usize = 10;
 
 /// What a run of the cleaner did.
 #[derive(Debug, Default, serde::Serialize)]
@@ -109,16 +107,11 @@ impl Bifrost {
         let Some((scope, _)) = key.grant_parts() else {
             return Ok(());
         };
-        // A refresh may change it between the read and the deletion.
-        for _ in 0..ATTEMPTS {
-            let grant = self.store.grant(key).await?.filter(|grant| grant.connection_id == connection.id);
-            let Some(grant) = grant else { return Ok(()) };
-            if self.store.delete_grant(key, &grant).await? {
-                self.revoke_grant(connection, scope, key, &grant).await;
-                return Ok(());
-            }
+        let ending = |grant: &Grant| (grant.connection_id == connection.id).then_some(Ending::Deleted);
+        if let Some(grant) = self.end_grant(key, ending).await? {
+            self.revoke_grant(connection, scope, key, &grant).await;
         }
-        Err(Problem::unavailable("a grant keeps changing"))
+        Ok(())
     }
 
     /// The mappings of an integration go, and with the last one that needs it an organization's grant.

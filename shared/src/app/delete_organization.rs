@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-use super::{Bifrost, Deadline, credentials::Credentials};
+use super::{Bifrost, Deadline, credentials::Credentials, disconnect::Ending};
 use crate::{
     model::{OrganizationId, Problem, Scope, Secret, Timestamp, connection::Connection, grant::Grant},
     store::{
-        Batch, ItemKey,
+        Batch,
         cleanups::{Cleanup, Deleted},
     },
 };
@@ -17,8 +17,6 @@ use crate::{
 /// organization's own tokens can't be read from then on, and expire.
 const REVOCATIONS: usize = 16;
 const REVOCATION_TIME: Duration = Duration::from_secs(10);
-/// How often a grant that a refresh keeps changing is read again.
-const ATTEMPTS: usize = 10;
 
 /// A token that can still be revoked when its data key is gone.
 struct Revocable {
@@ -109,14 +107,13 @@ impl Bifrost {
         let scope = Scope::Organization(id);
         let keys = self.store.grants_of_organization(id).await?;
         let mut batch = Batch::default();
-        for (key, connection) in &keys {
-            batch.data(key.clone()).data(connection.clone());
+        for (_, connection) in &keys {
+            batch.data(connection.clone());
         }
         let mut found = self.store.read(batch).await?;
         let mut revocable = Vec::new();
         for (key, connection) in &keys {
-            let Some(grant) = found.take::<Grant>(key)? else { continue };
-            let Some(grant) = self.take_grant(key, grant).await? else { continue };
+            let Some(grant) = self.end_grant(key, |_| Some(Ending::Deleted)).await? else { continue };
             let Some(connection) = found.take::<Connection>(connection)? else { continue };
             if connection.id != grant.connection_id || connection.settings.revocation_url.is_none() {
                 continue;
@@ -127,17 +124,5 @@ impl Bifrost {
             }
         }
         Ok(revocable)
-    }
-
-    /// The grant as it was when it went; none if it was gone, or keeps changing.
-    async fn take_grant(&self, key: &ItemKey, mut grant: Grant) -> Result<Option<Grant>, Problem> {
-        for _ in 0..ATTEMPTS {
-            if self.store.delete_grant(key, &grant).await? {
-                return Ok(Some(grant));
-            }
-            let Some(changed) = self.store.grant(key).await? else { return Ok(None) };
-            grant = changed;
-        }
-        Ok(None)
     }
 }

@@ -5,10 +5,7 @@ use serde::Serialize;
 use super::Bifrost;
 use crate::{
     model::{
-        GrantId, Name, Problem, Timestamp,
-        access::GrantPlace,
-        connection::{Connection, ConnectionStatus},
-        grant::Grant,
+        GrantId, Name, Problem, Timestamp, access::GrantPlace, connection::ConnectionStatus, grant::Grant,
     },
     store::ItemKey,
 };
@@ -28,13 +25,29 @@ pub struct Disconnected {
     pub revoked: Option<bool>,
 }
 
+/// What is left of a grant that ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    Deleted,
+    /// What keeps its count: a person disconnected it at this revision of its connection, and a client that speaks for
+    /// itself does not begin anew before the next.
+    Tombstone {
+        revision: u64,
+    },
+}
+
 impl Bifrost {
     /// Forgets the grant in that place.
     pub async fn disconnect(&self, place: GrantPlace, name: &Name) -> Result<Disconnected, Problem> {
         let connection = self.store.connection(place.owner, &name.folded()).await?;
         let connection = connection.ok_or_else(|| Problem::not_found("connection", name))?;
         let key = ItemKey::grant(place.scope, place.owner, &connection.name.folded());
-        let grant = self.forget_grant(&connection, &key).await?;
+        let ending = |grant: &Grant| {
+            let stands = grant.connection_id == connection.id && grant.status.is_connected();
+            stands.then_some(Ending::Tombstone { revision: connection.revision })
+        };
+        let grant = self.end_grant(&key, ending).await?;
+        let grant = grant.ok_or_else(|| Problem::not_found("grant", format!("on {}", connection.name)))?;
         let revoked = self.revoke_grant(&connection, place.scope, &key, &grant).await;
         tracing::info!(connection = %connection.id, scope = %place.scope, ?revoked, "disconnected");
         Ok(Disconnected {
@@ -45,17 +58,24 @@ impl Bifrost {
         })
     }
 
-    /// Leaves a tombstone, and returns what stood there.
-    async fn forget_grant(&self, connection: &Connection, key: &ItemKey) -> Result<Grant, Problem> {
+    /// Ends the grant as `ending` has it, and returns it as it was then; `None` if there is none that is to end. Whoever
+    /// refreshes it meanwhile finds it gone, or comes before and is waited for: it is read again until it could be taken.
+    pub(super) async fn end_grant(
+        &self,
+        key: &ItemKey,
+        ending: impl Fn(&Grant) -> Option<Ending>,
+    ) -> Result<Option<Grant>, Problem> {
         for _ in 0..ATTEMPTS {
-            let grant = self.store.grant(key).await?;
-            let grant =
-                grant.filter(|grant| grant.connection_id == connection.id && grant.status.is_connected());
-            let grant =
-                grant.ok_or_else(|| Problem::not_found("grant", format!("on {}", connection.name)))?;
-            let now = Timestamp::now();
-            if self.store.disconnect_grant(key, &grant, connection.revision, now).await? {
-                return Ok(grant);
+            let Some(grant) = self.store.grant(key).await? else { return Ok(None) };
+            let Some(ending) = ending(&grant) else { return Ok(None) };
+            let ended = match ending {
+                Ending::Deleted => self.store.delete_grant(key, &grant).await?,
+                Ending::Tombstone { revision } => {
+                    self.store.disconnect_grant(key, &grant, revision, Timestamp::now()).await?
+                }
+            };
+            if ended {
+                return Ok(Some(grant));
             }
         }
         Err(Problem::unavailable("a grant keeps changing"))

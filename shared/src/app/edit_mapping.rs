@@ -3,12 +3,13 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Bifrost, Deadline, mappings::Put};
+use super::{Bifrost, Deadline, disconnect::Ending, mappings::Put};
 use crate::{
     model::{
-        Code, Name, OrganizationId, Problem, Scope, Timestamp,
+        Code, Name, OrganizationId, Problem, Scope,
         access::Caller,
         connection::Flow,
+        grant::Grant,
         input::{Field, Input},
     },
     store::ItemKey,
@@ -16,8 +17,6 @@ use crate::{
 
 /// The most rows of one import.
 const MAX_ROWS: usize = 500;
-/// How often a grant that a refresh keeps changing is read again.
-const ATTEMPTS: usize = 10;
 
 /// What became of an import, row by row in the order they came.
 #[derive(Debug, Serialize)]
@@ -185,23 +184,19 @@ impl Bifrost {
         if still_used.iter().any(|integration| integration.connection_name().folded() == folded) {
             return Ok(());
         }
-        // A refresh may change it between the read and the write.
-        for _ in 0..ATTEMPTS {
-            let grant = self.store.grant(&key).await?;
-            let Some(grant) = grant.filter(|grant| grant.status.is_connected()) else { return Ok(()) };
-            // A tombstone says that a person disconnected it, and keeps a client that speaks for itself from
-            // beginning anew.
-            let forgotten = match connection.settings.flow {
-                Flow::AuthorizationCode if grant.redeemed_from.is_none() => {
-                    self.store.disconnect_grant(&key, &grant, connection.revision, Timestamp::now()).await?
-                }
-                _ => self.store.delete_grant(&key, &grant).await?,
+        let ending = |grant: &Grant| {
+            let signed_in =
+                connection.settings.flow == Flow::AuthorizationCode && grant.redeemed_from.is_none();
+            // Nobody disconnected the others: they are got anew when they are needed again.
+            let ending = match signed_in {
+                true => Ending::Tombstone { revision: connection.revision },
+                false => Ending::Deleted,
             };
-            if forgotten {
-                self.revoke_grant(&connection, scope, &key, &grant).await;
-                return Ok(());
-            }
+            grant.status.is_connected().then_some(ending)
+        };
+        if let Some(grant) = self.end_grant(&key, ending).await? {
+            self.revoke_grant(&connection, scope, &key, &grant).await;
         }
-        Err(Problem::unavailable("a grant keeps changing"))
+        Ok(())
     }
 }

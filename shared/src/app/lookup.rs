@@ -278,7 +278,8 @@ fn choose(
         if is_redeemed(&connection) && !signed_in {
             let key = candidates.global_grant;
             let source = Source { grant: take_grant(found, &key, &connection)?, key };
-            let mint_at = Some(needed_values(&connection.settings.token_url, &url_values(&connection, seen)));
+            let mint_at =
+                Some(needed_values(&connection.settings.token_url, &mapped_values(&connection, seen)));
             return Ok(Some(Reached {
                 connection,
                 grant_scope: scope,
@@ -356,6 +357,18 @@ pub(super) fn url_values(connection: &Connection, seen: Option<&Seen>) -> BTreeM
     if let Some(entity_id) = mapped.or(integration.default_entity_id.as_ref()) {
         values.insert("entity_id".to_owned(), entity_id.clone());
     }
+    values
+}
+
+/// Of these only what a provider caller has written into the organization's own mapping. Where a partner's sign-in is
+/// redeemed, the defaults are the partner's own tenant: nobody who is mapped to none may get a token there.
+fn mapped_values(connection: &Connection, seen: Option<&Seen>) -> BTreeMap<String, String> {
+    let Some(mapping) = seen.and_then(|seen| seen.mapping.as_ref()) else { return BTreeMap::new() };
+    let mut values = url_values(connection, seen);
+    values.retain(|name, _| match name.as_str() {
+        "entity_id" => mapping.entity_id.is_some(),
+        name => mapping.provider_keys.contains(name),
+    });
     values
 }
 

@@ -10,7 +10,11 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest;
 
-use super::{Request, answer::Response, log};
+use super::{
+    Request,
+    answer::{self, Response},
+    log,
+};
 use crate::{
     app::connect::{
         Connected, Decision, Departure, Finished, NotConnected, Offer, Question, SIGN_IN_TIME, Waiting,
@@ -244,11 +248,12 @@ pub fn cookie(request: &Request, name: &str) -> Option<Secret> {
 }
 
 fn page_status(code: Code) -> StatusCode {
-    match code {
-        Code::LinkInvalid => StatusCode::GONE,
-        Code::Forbidden => StatusCode::FORBIDDEN,
-        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    // Whoever looks at a page gave no input that could be wrong: what is in the way is how things stand.
+    match answer::status(code) {
+        status @ (StatusCode::GONE
+        | StatusCode::FORBIDDEN
+        | StatusCode::INTERNAL_SERVER_ERROR
+        | StatusCode::SERVICE_UNAVAILABLE) => status,
         _ => StatusCode::CONFLICT,
     }
 }

@@ -128,6 +128,23 @@ async fn without_an_integration_nobody_knows_which_tenant_is_meant() {
 }
 
 #[tokio::test]
+async fn who_is_mapped_to_no_tenant_never_gets_a_token_of_the_partners_own() {
+    let partner = Partner::signed_in().await;
+    let stranger = partner.app.organization("Stranger").await;
+    let refused = partner.token(&stranger).await.problem(422, "placeholder-unresolved");
+    assert!(refused["detail"].as_str().unwrap().contains("{entity_id}"), "{refused}");
+    partner.app.map(&partner.connection.name, &stranger, json!({"entity_name": "no tenant yet"})).await;
+    partner.token(&stranger).await.problem(422, "placeholder-unresolved");
+    let path = format!("/integrations/{}", partner.connection.name);
+    partner.app.root().patch(&path, json!({"default_entity_id": "partner"})).await.expect(200);
+    partner.token(&stranger).await.problem(422, "placeholder-unresolved");
+    let resolved = partner.app.resolve(&partner.app.root(), &partner.connection.name, &stranger.id).await;
+    assert!(resolved["oauth"]["access_token"].is_null());
+    assert_eq!(resolved["oauth"]["problem"]["code"], "placeholder-unresolved");
+    assert_eq!(partner.exchanges(), 0);
+}
+
+#[tokio::test]
 async fn before_the_partner_signs_in_and_after_it_disconnects_no_organization_gets_a_token() {
     let partner = Partner::with(|_| {}).await;
     let acme = partner.customer("acme-tenant").await;
