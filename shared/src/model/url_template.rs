@@ -262,7 +262,7 @@ fn shape(url: &Url) -> Option<(String, Option<u16>, usize, usize, usize)> {
     Some((url.scheme().to_owned(), url.port(), labels.len(), segments, url.query_pairs().count()))
 }
 
-// An answer's: what requests may bring is `connection::ProviderUrl`.
+// An answer's: what requests may bring is `connection::fields::ProviderUrl`.
 described!(UrlTemplate: {"type": "string"});
 
 impl fmt::Display for UrlTemplate {
