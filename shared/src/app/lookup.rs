@@ -390,7 +390,8 @@ pub(super) fn fill(
             )));
         }
     }
-    url.fill(values).map_err(|error| unresolved(error.to_string()))
+    let url = url.fill(values).map_err(|error| unresolved(error.to_string()))?;
+    Ok(settings.dialect.at_origin(url, values))
 }
 
 /// Only what a URL's placeholders ask for: a grant keeps this, and must not change with anything else.

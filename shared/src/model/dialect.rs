@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 
 #[cfg(feature = "openapi")]
 use super::connection::PROVIDER_URL;
@@ -53,6 +54,9 @@ pub struct Dialect {
     /// token URL. Microsoft's partners reach their customers' tenants so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub redeem_per_organization: bool,
+    /// Where a grant is kept, for a provider that keeps its people in several places and says so in the redirect back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_origin: Option<TokenOrigin>,
     /// By placeholder, the only values that may fill it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub url_values: BTreeMap<String, Vec<String>>,
@@ -110,6 +114,19 @@ pub struct RefreshTokenRules {
     pub lifetime: Option<u64>,
 }
 
+/// How the redirect back tells where a grant is kept: its code is exchanged there, refreshed and revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenOrigin {
+    /// Which of the `callback_facts` it is, such as `accounts-server`.
+    pub fact: String,
+    /// The only origins that are believed, the URLs' own among them: whoever holds a browser can change what it brings.
+    pub allowed: Vec<String>,
+}
+
+/// Under what, beside the values of placeholders, a grant keeps its origin. No placeholder has such a name.
+const ORIGIN: &str = "@origin";
+
 /// A GET with the access token, and where its JSON answer says whose it is; members parted by dots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
@@ -135,6 +152,7 @@ const MAX_FACTS: usize = 20;
 pub(super) const MAX_PATH: usize = 128;
 const MAX_VALUES: usize = 64;
 const MAX_NAMES: usize = 20;
+const MAX_ORIGINS: usize = 32;
 
 /// What must never be kept as a fact, for facts are shown.
 const SECRET_MEMBERS: [&str; 6] =
@@ -147,6 +165,37 @@ impl Dialect {
             Some(ScopeSeparator::Comma) => ",",
             Some(ScopeSeparator::Space) | None => " ",
         })
+    }
+
+    /// Adds where a grant is kept to what fills its URLs, if these facts tell. The error is a sentence.
+    pub fn note_origin(
+        &self,
+        facts: &BTreeMap<String, String>,
+        url_values: &mut BTreeMap<String, String>,
+    ) -> Result<(), String> {
+        let Some(TokenOrigin { fact, allowed }) = &self.token_origin else { return Ok(()) };
+        let Some(origin) = facts.get(fact).map(|origin| origin.trim_end_matches('/')) else { return Ok(()) };
+        if !allowed.iter().any(|known| known == origin) {
+            return Err(format!(
+                "The provider keeps this at {origin}, which dialect.token_origin does not allow."
+            ));
+        }
+        url_values.insert(ORIGIN.to_owned(), origin.to_owned());
+        Ok(())
+    }
+
+    /// A URL of the provider's, at the place where the grant is kept: those elsewhere than any such place stay.
+    pub fn at_origin(&self, url: Url, url_values: &BTreeMap<String, String>) -> Url {
+        let allowed = self.token_origin.iter().flat_map(|origin| &origin.allowed);
+        let allowed: Vec<&String> = allowed.collect();
+        let Some(origin) = url_values.get(ORIGIN).filter(|origin| allowed.contains(origin)) else {
+            return url;
+        };
+        let own = url.origin().ascii_serialization();
+        if !allowed.contains(&&own) {
+            return url;
+        }
+        Url::parse(&url.as_str().replacen(&own, origin, 1)).unwrap_or(url)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -190,6 +239,16 @@ impl Dialect {
                 return Err(format!("{name} can't hold {fact}: facts are shown"));
             }
         }
+        if let Some(TokenOrigin { fact, allowed }) = &self.token_origin {
+            if !self.callback_facts.contains(fact) {
+                return Err("token_origin.fact must be one of callback_facts".to_owned());
+            }
+            if !(1..=MAX_ORIGINS).contains(&allowed.len()) || !allowed.iter().all(|text| is_origin(text)) {
+                return Err(format!(
+                    "token_origin.allowed must list 1 to {MAX_ORIGINS} origins such as https://accounts.example.com"
+                ));
+            }
+        }
         // Each redemption would end the refresh token for all others.
         if self.redeem_per_organization && self.refresh_token.single_use {
             return Err("redeem_per_organization needs a refresh token that is not single_use".to_owned());
@@ -229,6 +288,14 @@ fn is_path(path: &str) -> bool {
     path.len() <= MAX_PATH && path.split('.').all(name)
 }
 
+/// `https://accounts.example.com`; the local stack's providers are on loopback, and what else is plain, nobody calls.
+fn is_origin(text: &str) -> bool {
+    let url = Url::parse(text).ok().filter(|url| url.origin().ascii_serialization() == text);
+    url.is_some_and(|url| {
+        url.scheme() == "https" || (url.scheme() == "http" && url.host_str() == Some("127.0.0.1"))
+    })
+}
+
 fn is_placeholder(name: &str) -> bool {
     let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (1..=MAX_PATH).contains(&name.len()) && name.bytes().all(valid)
@@ -250,6 +317,7 @@ fn expected(member: &str) -> &'static str {
         "send_scopes_on_refresh" | "redeem_per_organization" => "must be true or false",
         "default_lifetime" => "must be a whole number of seconds",
         "callback_facts" | "token_facts" => "must be a list of strings",
+        "token_origin" => "must be an object of fact (a string) and allowed (a list of origins)",
         "url_values" => "must be an object whose values are lists of strings",
         "refresh_token" => {
             "must be an object of rotates, single_use and reuse_revokes (true or false), reuse_grace, idle_lifetime \
@@ -325,6 +393,18 @@ described!(Dialect: {
         "token_facts": {
             "type": ["array", "null"], "maxItems": MAX_FACTS, "items": {"type": "string", "maxLength": MAX_PATH, "pattern": FACT},
             "description": "Members of the token answer that are kept as `facts`, as in `team.id`.",
+        },
+        "token_origin": {
+            "type": ["object", "null"], "additionalProperties": false, "required": ["fact", "allowed"],
+            "description": "The one of callback_facts that tells at which origin the grant is kept, and the only origins that \
+                are believed.",
+            "properties": {
+                "fact": {"type": "string", "maxLength": MAX_PATH, "pattern": FACT},
+                "allowed": {
+                    "type": "array", "minItems": 1, "maxItems": MAX_ORIGINS,
+                    "items": {"type": "string", "pattern": "^https://[a-z0-9-]{1,63}(\\.[a-z0-9-]{1,63}){1,3}$"},
+                },
+            },
         },
         "url_values": {
             "type": ["object", "null"], "maxProperties": MAX_NAMES,

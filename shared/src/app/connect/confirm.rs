@@ -9,7 +9,7 @@
 //! address. Whoever decides nothing for ten minutes has said no, and the cleaner revokes what they left. What the
 //! question showed travels with its answer: if another sign-in has come before, it is asked anew.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     finish::{Connected, NotConnected, SignIn},
@@ -107,7 +107,7 @@ impl Bifrost {
                 return Err(Problem::unavailable("too little time left to ask who signed in"));
             }
             let token = self.vault.open(sign_in.scope(), &sign_in.key, ACCESS_TOKEN, sealed).await?;
-            if let Some(identity) = self.who(sign_in, &held.token_type, &token).await {
+            if let Some(identity) = self.who(sign_in, &held.url_values, &held.token_type, &token).await {
                 self.store.note_held_identity(sign_in.state_hash, &identity).await?;
                 held.identity = Some(identity);
             }
@@ -209,12 +209,13 @@ impl Bifrost {
     pub(super) async fn who(
         &self,
         sign_in: &SignIn<'_>,
+        url_values: &BTreeMap<String, String>,
         token_type: &str,
         token: &Secret,
     ) -> Option<Identity> {
         let settings = &sign_in.connection.settings;
         let verify = settings.dialect.verify.as_ref()?;
-        let asked = match fill(settings, &verify.url, &sign_in.ticket.url_values) {
+        let asked = match fill(settings, &verify.url, url_values) {
             Ok(url) => oauth::verify(&self.outbound, &url, verify, token_type, token).await,
             Err(_) => Err(Failure::new("url-not-allowed", "A placeholder in verify.url has no value.")),
         };

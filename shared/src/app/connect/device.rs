@@ -167,7 +167,7 @@ impl Bifrost {
         sign_in.check_connection()?;
         let item = ItemKey::callback_state(state_hash);
         let code = self.vault.open(sign_in.scope(), &item, DEVICE_CODE, &device.code).await?;
-        let mut ready = self.ready_to_exchange(sign_in, deadline).await?;
+        let mut ready = self.ready_to_exchange(sign_in, &BTreeMap::new(), deadline).await?;
         let next = now + Duration::from_secs(interval);
         if !self.store.claim_device_question(state_hash, device.ask_at, next, interval).await? {
             return Ok(Asked::NotYet(interval));

@@ -130,6 +130,8 @@ pub(super) struct Ready {
     pub proof: Proof,
     pub data_key: DataKey,
     pub token_url: url::Url,
+    /// What fills the URLs, and where the grant is kept.
+    pub url_values: BTreeMap<String, String>,
 }
 
 /// Where the tokens of a sign-in are.
@@ -234,7 +236,8 @@ impl Bifrost {
             Some(sealed) => Some(self.vault.open(scope, &item, VERIFIER, sealed).await?),
             None => None,
         };
-        let mut ready = self.ready_to_exchange(sign_in, deadline).await?;
+        let facts = oauth::callback_facts(&connection.settings.dialect, |name| arrival.parameter(name));
+        let mut ready = self.ready_to_exchange(sign_in, &facts, deadline).await?;
         let tokens = loop {
             let registration = registration(connection, ready.proof.credentials(), ready.token_url.clone());
             let (verifier, redirect_uri) = (verifier.as_ref(), ticket.redirect_uri.as_str());
@@ -257,7 +260,6 @@ impl Bifrost {
                 Err(failure) => return Err(self.note_connect_failure(ticket, connection, failure).await),
             }
         };
-        let facts = oauth::callback_facts(&connection.settings.dialect, |name| arrival.parameter(name));
         self.receive(sign_in, &ready, tokens, &facts, deadline).await
     }
 
@@ -265,18 +267,25 @@ impl Bifrost {
     pub(super) async fn ready_to_exchange(
         &self,
         sign_in: &SignIn<'_>,
+        facts: &BTreeMap<String, String>,
         deadline: Deadline,
     ) -> Result<Ready, Problem> {
         let SignIn { ticket, connection, .. } = *sign_in;
+        let mut url_values = ticket.url_values.clone();
+        let dialect = &connection.settings.dialect;
+        if let Err(elsewhere) = dialect.note_origin(facts, &mut url_values) {
+            let failure = Failure::new("url-not-allowed", elsewhere);
+            return Err(self.note_connect_failure(ticket, connection, failure).await);
+        }
         let credentials = self.credentials(connection).await?;
         let data_key = self.vault.current(sign_in.scope()).await?;
-        let token_url = fill(&connection.settings, &connection.settings.token_url, &ticket.url_values)?;
-        let audience = audience(connection, &token_url, &ticket.url_values);
+        let token_url = fill(&connection.settings, &connection.settings.token_url, &url_values)?;
+        let audience = audience(connection, &token_url, &url_values);
         let proof = self.proof(connection, &credentials, vec![audience]).await?;
         if deadline.remaining() < EXCHANGE_BUDGET {
             return Err(Problem::unavailable("too little time left to exchange the code"));
         }
-        Ok(Ready { credentials, proof, data_key, token_url })
+        Ok(Ready { credentials, proof, data_key, token_url, url_values })
     }
 
     /// The tokens of a sign-in: into the grant's place, or held until it is clear that they may go there.
@@ -288,11 +297,11 @@ impl Bifrost {
         facts: &BTreeMap<String, String>,
         deadline: Deadline,
     ) -> Result<Finished, Problem> {
-        let SignIn { ticket, connection, .. } = *sign_in;
-        let Ready { credentials, proof, data_key, .. } = ready;
+        let SignIn { connection, .. } = *sign_in;
+        let Ready { credentials, proof, data_key, url_values, .. } = ready;
         self.note_accepted(connection, proof);
         let dialect = &connection.settings.dialect;
-        let known = Known { dialect, url_values: &ticket.url_values, facts, identity: None };
+        let known = Known { dialect, url_values, facts, identity: None };
         let swept = tokens.refresh_token.is_some();
         let sealed = sealed_tokens(&sign_in.key, data_key, &tokens, &known, swept)?;
         let mut grant = new_grant(connection, &tokens, sealed);
@@ -303,7 +312,7 @@ impl Bifrost {
             Err(problem) => {
                 if !self.is_held(sign_in, &grant).await? {
                     let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
-                    self.revoke(connection, credentials, &ticket.url_values, token).await;
+                    self.revoke(connection, credentials, url_values, token).await;
                 }
                 return Err(problem);
             }
@@ -374,7 +383,7 @@ impl Bifrost {
         if grant.identity.is_some() || deadline.remaining() < ASKING_BUDGET {
             return;
         }
-        grant.identity = self.who(sign_in, &tokens.token_type, &tokens.access_token).await;
+        grant.identity = self.who(sign_in, &grant.url_values, &tokens.token_type, &tokens.access_token).await;
         if let Some(identity) = &grant.identity
             && let Err(problem) = self.store.note_identity(&sign_in.key, grant.incarnation, identity).await
         {

@@ -71,7 +71,11 @@ impl Bifrost {
                 format!("{} has the flow client_credentials: nobody signs in to it.", connection.name);
             return Err(Problem::new(Code::WrongFlow, detail));
         }
-        let url_values = self.values_for(place.scope, &connection, integration).await?;
+        let mut url_values = self.values_for(place.scope, &connection, integration).await?;
+        let dialect = &connection.settings.dialect;
+        dialect
+            .note_origin(&brought.facts, &mut url_values)
+            .map_err(|elsewhere| Problem::invalid("facts", elsewhere))?;
         let key = ItemKey::grant(place.scope, place.owner, &connection.name.folded());
         let data_key = self.vault.current(place.scope).await?;
         let seal = |attribute, token| data_key.seal(&key, attribute, token);

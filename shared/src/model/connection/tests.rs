@@ -161,6 +161,15 @@ fn a_wrong_member_of_the_dialect_is_named_and_its_value_is_not() {
         (json!({"refresh_token": {"reuse_grace": -1}}), "refresh_token"),
         (json!({"url_values": {"x": ["a.b"]}}), "url_values"),
         (json!({"verify": {"url": "ftp://x"}}), "verify"),
+        (json!({"token_origin": {"fact": "server", "allowed": ["https://a.example"]}}), "token_origin"),
+        (
+            json!({"callback_facts": ["s"], "token_origin": {"fact": "s", "allowed": ["https://a.example/"]}}),
+            "token_origin",
+        ),
+        (
+            json!({"callback_facts": ["s"], "token_origin": {"fact": "s", "allowed": ["http://a.example"]}}),
+            "token_origin",
+        ),
         (json!({"colour": "s3cret"}), "dialect"),
     ] {
         let problem = parse(json!({"dialect": dialect}), true).unwrap_err();

@@ -5,6 +5,7 @@
 //! is, `lost` what its rules for used refresh tokens change when an answer is lost.
 
 mod lost;
+mod origin;
 mod provider;
 mod rows;
 
