@@ -566,10 +566,14 @@ impl ConnectionSettings {
             before.token_url == self.token_url
                 && before.revocation_url == self.revocation_url
                 && before.token_url_defaults == self.token_url_defaults
+                && before.device_authorization_url == self.device_authorization_url
+                && before.dialect.token_origin == self.dialect.token_origin
+                && before.dialect.url_values == self.dialect.url_values
         });
         if !admin && self.client_secret_ref.is_some() && !same_place {
             return Err(Problem::forbidden(
-                "Only an admin may change where a referred client secret is sent: token_url, revocation_url, token_url_defaults.",
+                "Only an admin may change where a referred client secret is sent: token_url, revocation_url, \
+                 token_url_defaults, device_authorization_url, and token_origin and url_values of the dialect.",
             ));
         }
         let same_arn = before.is_some_and(|before| before.client_key_arn == self.client_key_arn);
@@ -585,7 +589,8 @@ impl ConnectionSettings {
         if !admin && self.client_key_arn.is_some() && !(same_place && same_words) {
             return Err(Problem::forbidden(
                 "Only an admin may change what a KMS key signs and where it is sent: client_id, client_assertion_audience, \
-                 token_url, revocation_url, token_url_defaults.",
+                 token_url, revocation_url, token_url_defaults, device_authorization_url, and token_origin and url_values of \
+                 the dialect.",
             ));
         }
         let same_callback = before.is_some_and(|before| before.callback == self.callback);

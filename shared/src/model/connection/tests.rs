@@ -195,8 +195,16 @@ fn a_user_can_not_send_a_referred_secret_elsewhere() {
         stored(json!({"client_secret": null, "client_secret_ref": "bifrost/connections/halo"}));
     connection.client_secret = None;
     assert!(patch(&connection, json!({"description": "ours"}), false).is_ok());
-    let elsewhere = patch(&connection, json!({"token_url": "https://evil.example/token"}), false);
-    assert_eq!(elsewhere.unwrap_err().code, Code::Forbidden);
+    for elsewhere in [
+        json!({"token_url": "https://evil.example/token"}),
+        json!({"revocation_url": "https://evil.example/revoke"}),
+        json!({"device_authorization_url": "https://evil.example/device"}),
+        json!({"dialect": {"callback_facts": ["s"], "token_origin": {"fact": "s", "allowed": ["https://evil.example"]}}}),
+        json!({"dialect": {"url_values": {"tenant": ["evil"]}}}),
+    ] {
+        assert!(patch(&connection, elsewhere.clone(), true).is_ok(), "{elsewhere}");
+        assert_eq!(patch(&connection, elsewhere, false).unwrap_err().code, Code::Forbidden);
+    }
 }
 
 #[test]
