@@ -33,6 +33,14 @@ impl<'a> Credentials<'a> {
         self.secret().filter(|_| !matches!(self, Self::Assertion(_)))
     }
 
+    /// What follows `Basic ` in the header, for a client that proves itself there.
+    pub(super) fn basic(self, client_id: &str) -> Option<String> {
+        match self {
+            Self::Basic(secret) => Some(basic_credentials(client_id, secret)),
+            Self::None | Self::Post(_) | Self::Assertion(_) => None,
+        }
+    }
+
     /// The parameters that an assertion is sent as (RFC 7521 section 4.2).
     pub(super) fn assertion(self) -> Vec<(&'static str, &'a str)> {
         match self {
@@ -44,9 +52,8 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// What follows `Basic ` in the header. RFC 6749 2.3.1: both halves are form-encoded before they become a user name and a
-/// password.
-pub(super) fn basic_credentials(client_id: &str, secret: &Secret) -> String {
+/// RFC 6749 2.3.1: both halves are form-encoded before they become a user name and a password.
+fn basic_credentials(client_id: &str, secret: &Secret) -> String {
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     STANDARD.encode(format!("{}:{}", encoded(client_id), encoded(secret.expose())))
 }

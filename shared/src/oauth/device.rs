@@ -10,7 +10,6 @@ use url::{Url, form_urlencoded};
 
 use super::{
     answer::{accepted, unreadable},
-    credentials::{Credentials, basic_credentials},
     exchange::{Registration, bridge, token_set},
     outbound::{Outbound, Purpose},
     token_answer::{TokenSet, number},
@@ -64,7 +63,10 @@ pub async fn authorize_device(
     let fields = if scopes.is_empty() { Vec::new() } else { vec![("scope", scopes.as_str())] };
     let request = request(device_authorization_url, registration, &fields, true)?;
     let answer = outbound.send(request, Purpose::Other).await?;
-    let sent: Vec<&str> = registration.credentials.secret().map(Secret::expose).into_iter().collect();
+    // In a header the secret has yet another spelling.
+    let basic = registration.credentials.basic(registration.client_id);
+    let secret = registration.credentials.secret().map(Secret::expose);
+    let sent: Vec<&str> = secret.into_iter().chain(basic.as_deref()).collect();
     let host = device_authorization_url.host_str().unwrap_or_default();
     let body = accepted(&answer, host, &sent, now, registration.dialect)?;
     let body = body.ok_or_else(|| unreadable(&answer))?;
@@ -118,8 +120,7 @@ fn request(
         .uri(url.as_str())
         .header(header::ACCEPT, "application/json")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    if let Credentials::Basic(secret) = credentials {
-        let basic = basic_credentials(client_id, secret);
+    if let Some(basic) = credentials.basic(client_id) {
         request = request.header(header::AUTHORIZATION, format!("Basic {basic}"));
     } else {
         form.append_pair("client_id", client_id);

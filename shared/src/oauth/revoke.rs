@@ -7,7 +7,7 @@ use url::{Url, form_urlencoded};
 
 use super::{
     answer::accepted,
-    credentials::{Credentials, basic_credentials},
+    credentials::Credentials,
     outbound::{Outbound, Purpose},
 };
 use crate::model::{Secret, Timestamp, dialect::Dialect, failure::Failure};
@@ -24,10 +24,7 @@ pub struct Revocation<'a> {
 /// it does not know counts as revoked (RFC 7009 2.2).
 pub async fn revoke(outbound: &Outbound, revocation: &Revocation<'_>, token: &Secret) -> Result<(), Failure> {
     let Revocation { client_id, credentials, .. } = *revocation;
-    let basic = match credentials {
-        Credentials::Basic(secret) => Some(basic_credentials(client_id, secret)),
-        Credentials::None | Credentials::Post(_) | Credentials::Assertion(_) => None,
-    };
+    let basic = credentials.basic(client_id);
     let mut fields = vec![("token", token.expose())];
     if basic.is_none() {
         fields.push(("client_id", client_id));

@@ -591,6 +591,29 @@ async fn a_refused_revocation_is_a_failure() {
     assert_eq!(revoke_at(&provider, ClientAuth::Basic).await.unwrap_err().class, FailureClass::Transient);
 }
 
+#[tokio::test]
+async fn what_a_provider_repeats_when_it_is_asked_for_a_device_code_is_removed_too() {
+    let secret = Secret::from(CLIENT_SECRET.to_owned());
+    let basic = STANDARD.encode("cli%3Aent%7E%C3%B6:cl1ent%2B%2F%25%3A%7E%26+s%C3%A9cret");
+    for echo in [CLIENT_SECRET, &basic] {
+        let body =
+            serde_json::json!({"error": echo, "error_description": format!("bad: {echo}!")}).to_string();
+        let provider = Provider::saying("400 Bad Request", &body);
+        let registration = Registration {
+            client_id: CLIENT_ID,
+            credentials: Credentials::Basic(&secret),
+            token_url: provider.url.clone(),
+            token_params: &BTreeMap::new(),
+            scopes: &[],
+            audience: None,
+            dialect: &Dialect::default(),
+        };
+        let failure = authorize_device(&outbound(), &provider.url, &registration, now()).await.unwrap_err();
+        assert_eq!(provider.only_request().header("authorization"), Some(format!("Basic {basic}").as_str()));
+        assert!(!format!("{failure:?}").contains(echo), "{failure:?}");
+    }
+}
+
 #[test]
 fn exchanges_can_be_spawned() {
     fn assert_send(_: impl Send) {}
