@@ -22,6 +22,7 @@ pub mod page;
 pub mod refresh;
 pub mod resolve;
 mod revoke;
+pub mod session;
 mod signing_keys;
 pub mod sweep;
 pub mod token;

@@ -8,7 +8,9 @@ mod authorizer;
 mod caller;
 #[cfg(test)]
 mod catalogue;
+pub mod cookies;
 mod event;
+pub mod html;
 mod log;
 pub mod metrics;
 pub mod pages;

@@ -1,18 +1,19 @@
 //! The few pages that people see: before they sign in at a provider, and when they come back.
 //!
-//! No framing, no referrer, no store, a strict content security policy, and everything escaped: `maud` escapes whatever
-//! it is given, and the one style sheet is allowed by its hash.
+//! Their one style sheet is in the page, allowed by its hash: nothing else is loaded for them.
 
-use std::{sync::OnceLock, time::Duration};
+use std::sync::OnceLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use http::{HeaderName, HeaderValue, StatusCode};
+use maud::{Markup, PreEscaped, html};
 use ring::digest;
 
 use super::{
     Request,
     answer::{self, Response},
+    cookies::{cookie, set_cookie},
+    html::{self, redirect},
     log,
 };
 use crate::{
@@ -22,8 +23,6 @@ use crate::{
     },
     model::{Code, Name, Problem, Secret, Timestamp, secret::sha256_hex},
 };
-
-const STYLE: &str = include_str!("pages.css");
 
 /// The page that a connect link opens: what is about to be connected, and a button.
 pub fn offer(request: &Request, ticket: &Secret, offer: &Offer, cookie: &Secret) -> Response {
@@ -77,9 +76,7 @@ pub fn decision(request: &Request) -> Option<Decision> {
 /// `about` is what the page was shown for, and `cookie_name` that of the cookie that came with it.
 fn is_form_of(request: &Request, about: &Secret, cookie_name: &str) -> bool {
     let expected = cookie(request, cookie_name).map(|cookie| form_token(about, &cookie));
-    // Browsers send an Origin with every POST; one that is not ours is another site's form.
-    let origin_fits = request.header("origin").is_none_or(|origin| origin == request.public_url());
-    origin_fits && expected.is_some() && request.form("form_token") == expected
+    request.is_from_our_page() && expected.is_some() && request.form("form_token") == expected
 }
 
 /// On to the provider (RFC 9110 section 15.4.4), with the cookie that the callback asks for.
@@ -229,9 +226,14 @@ pub fn not_connected(request: &Request, outcome: &NotConnected) -> Response {
     }
 }
 
+/// What is our fault, into the log, under the id that a page shows.
+pub fn log_problem(request: &Request, problem: &Problem) {
+    log::problem(problem, request.route(), request.request_id());
+}
+
 /// What is wrong, and what to do. What is our fault is also logged, under the id that the page shows.
 pub fn problem_page(request: &Request, problem: &Problem) -> Response {
-    log::problem(problem, request.route(), request.request_id());
+    log_problem(request, problem);
     let body = html! {
         h1 { (problem.code.title()) }
         p { (problem.detail) }
@@ -240,11 +242,6 @@ pub fn problem_page(request: &Request, problem: &Problem) -> Response {
         p.id { "Request " (request.request_id()) }
     };
     page(page_status(problem.code), problem.code.title(), &body)
-}
-
-/// A cookie of ours; https lets it be bound to this very host.
-pub fn cookie(request: &Request, name: &str) -> Option<Secret> {
-    request.cookie(&cookie_name(request, name)).map(|value| Secret::from(value.to_owned()))
 }
 
 fn page_status(code: Code) -> StatusCode {
@@ -259,75 +256,20 @@ fn page_status(code: Code) -> StatusCode {
 }
 
 fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
-    let document = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                // Within our own pages the referrer stays, for without it browsers send our own forms with
-                // `Origin: null` (Fetch, "append a request Origin header"). Nothing leaves for another origin.
-                meta name="referrer" content="same-origin";
-                title { (title) " · Bifrost Integrations" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { main { (body) } }
-        }
-    };
-    let mut response = Response::new(document.into_string());
-    *response.status_mut() = status;
-    let fixed = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    ];
-    for (name, value) in fixed {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, content_security_policy().clone());
-    response
+    static POLICY: OnceLock<HeaderValue> = OnceLock::new();
+    let head = html! { style { (PreEscaped(html::STYLE)) } };
+    let body = html! { body.single { main { (body) } } };
+    html::response(status, title, &head, &body, POLICY.get_or_init(content_security_policy))
 }
 
 /// Nothing but our style sheet. `form-action` is left open on purpose: browsers apply it to every redirect that follows
 /// a form, and the providers' own redirects lead to hosts that nobody can list.
-fn content_security_policy() -> &'static HeaderValue {
-    static POLICY: OnceLock<HeaderValue> = OnceLock::new();
-    POLICY.get_or_init(|| {
-        let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-        let policy =
-            format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
-        // Base64 holds nothing that a header may not.
-        HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-    })
-}
-
-fn redirect(response: &mut Response, location: &str) {
-    if let Ok(location) = HeaderValue::from_str(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-}
-
-/// `SameSite=Lax`, for the provider's redirect must bring it; for as long as what it is for.
-fn set_cookie(request: &Request, response: &mut Response, name: &str, value: &Secret, lifetime: Duration) {
-    let name = cookie_name(request, name);
-    let secure = if is_https(request) { "; Secure" } else { "" };
-    let (value, seconds) = (value.expose(), lifetime.as_secs());
-    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-}
-
-/// `__Host-` cookies can't be set by a sibling domain (RFC 6265bis), but need https, which http://localhost has not.
-fn cookie_name(request: &Request, name: &str) -> String {
-    if is_https(request) { format!("__Host-{name}") } else { name.to_owned() }
-}
-
-fn is_https(request: &Request) -> bool {
-    request.public_url().starts_with("https://")
+fn content_security_policy() -> HeaderValue {
+    let hash = STANDARD.encode(digest::digest(&digest::SHA256, html::STYLE.as_bytes()));
+    let policy =
+        format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
+    // Base64 holds nothing that a header may not.
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
 /// What only someone who can read both the page and the cookie can send.

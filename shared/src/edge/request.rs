@@ -84,6 +84,11 @@ impl Request {
         self.caller.as_ref().map_or(Ok(()), check)
     }
 
+    /// Whether the key of a session, which came with the cookie and not through the authorizer, may be used now and from there.
+    pub fn check_session(&self, caller: &Caller) -> Result<(), Problem> {
+        caller::check(caller, self.source, Timestamp::now())
+    }
+
     /// Who is asking. What the caller may do is for [`Request::permitted`] to say, or where only the body tells the
     /// scope, for what reads it.
     pub fn caller(&self) -> Result<&Caller, Problem> {
@@ -239,14 +244,23 @@ impl Request {
         }
     }
 
-    /// A field of a posted HTML form.
-    pub fn form(&self, name: &str) -> Option<String> {
+    /// All fields of a posted HTML form, decoded, in order.
+    pub fn form_fields(&self) -> Result<Vec<(String, String)>, Problem> {
         let bytes = self.body.as_slice();
         if bytes.len() > MAX_BODY {
-            return None;
+            return Err(Problem::new(Code::BodyTooLarge, format!("The form has {} bytes.", bytes.len())));
         }
-        let mut fields = url::form_urlencoded::parse(bytes);
-        fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        Ok(url::form_urlencoded::parse(bytes).into_owned().collect())
+    }
+
+    /// A field of a posted HTML form.
+    pub fn form(&self, name: &str) -> Option<String> {
+        self.form_fields().ok()?.into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// Whether the browser says, or does not deny, that a page of ours sent this: browsers send an Origin with every POST.
+    pub fn is_from_our_page(&self) -> bool {
+        self.header("origin").is_none_or(|origin| origin == self.public_url())
     }
 
     /// `name` in lower case.

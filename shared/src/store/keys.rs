@@ -45,6 +45,11 @@ impl ItemKey {
         Self::new(format!("KEY#{id}"), META)
     }
 
+    /// Where a session of the console would be, if it were stored: what it is sealed for.
+    pub fn session() -> Self {
+        Self::new("SESSION", META)
+    }
+
     pub fn integration(name: &FoldedName) -> Self {
         Self::new(partition(Scope::Global), format!("{INTEGRATION_PREFIX}{name}"))
     }

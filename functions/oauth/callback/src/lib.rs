@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bifrost::{
     app::{Bifrost, connect::Arrival},
-    edge::{Request, Response, pages},
+    edge::{Request, Response, cookies, pages},
     model::{Problem, Secret},
 };
 
@@ -19,7 +19,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
         issuer: request.query("iss"),
         query: request.queries(),
     };
-    let cookie = |name: &str| pages::cookie(&request, name);
+    let cookie = |name: &str| cookies::cookie(&request, name);
     match bifrost.finish(arrival, cookie, request.deadline()).await {
         Ok(finished) => Ok(pages::finished(&request, &state, &finished)),
         Err(outcome) => Ok(pages::not_connected(&request, &outcome)),

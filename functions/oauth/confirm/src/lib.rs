@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bifrost::{
     app::Bifrost,
-    edge::{Request, Response, pages},
+    edge::{Request, Response, cookies, pages},
     model::Problem,
 };
 
@@ -16,7 +16,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
         return Ok(pages::problem_page(&request, &problem));
     };
     let state = decision.state.clone();
-    let cookie = |name: &str| pages::cookie(&request, name);
+    let cookie = |name: &str| cookies::cookie(&request, name);
     Ok(match bifrost.decide(decision, cookie, request.deadline()).await {
         Ok(finished) => pages::finished(&request, &state, &finished),
         Err(outcome) => pages::not_connected(&request, &outcome),

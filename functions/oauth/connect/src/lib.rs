@@ -8,7 +8,7 @@ use bifrost::{
         Bifrost,
         connect::{NotConnected, Progress, device_cookie},
     },
-    edge::{Request, Response, pages},
+    edge::{Request, Response, cookies, pages},
     model::{Problem, Secret},
     oauth,
 };
@@ -28,8 +28,8 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
 
 /// Of the sign-in on another device that this browser began, if it is still good.
 async fn progress(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Option<Response> {
-    let state = pages::cookie(request, &device_cookie(ticket))?;
-    let cookie = |name: &str| pages::cookie(request, name);
+    let state = cookies::cookie(request, &device_cookie(ticket))?;
+    let cookie = |name: &str| cookies::cookie(request, name);
     match bifrost.device_progress(&state, cookie, request.deadline()).await {
         Ok(Progress::Waiting(waiting)) => Some(pages::waiting(&waiting)),
         Ok(Progress::Finished(finished)) => Some(pages::finished(request, &state, &finished)),
@@ -42,7 +42,7 @@ async fn progress(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Opti
 async fn show(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Result<Response, Problem> {
     let offer = bifrost.offer(ticket).await?;
     // A page that is opened a second time in the same browser must not spoil the first.
-    let cookie = pages::cookie(request, &pages::offer_cookie(ticket)).unwrap_or_else(oauth::random_secret);
+    let cookie = cookies::cookie(request, &pages::offer_cookie(ticket)).unwrap_or_else(oauth::random_secret);
     Ok(pages::offer(request, ticket, &offer, &cookie))
 }
 

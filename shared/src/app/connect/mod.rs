@@ -87,7 +87,7 @@ impl LinkRequest {
             if url.is_none() {
                 input.wrong(
                     "return_to",
-                    "must be a URL on one of the origins that the stack's ReturnToOrigins allows",
+                    "must be a URL of the console, or on one of the origins that the stack's ReturnToOrigins allows",
                 );
             }
             url
@@ -101,7 +101,7 @@ impl LinkRequest {
 struct ReturnTo(String);
 
 described!(ReturnTo: {
-    "description": "Where the browser goes in the end: a URL on one of the origins that the stack's ReturnToOrigins allows.",
+    "description": "Where the browser goes in the end: a URL of the console, or on one of the origins that the stack's ReturnToOrigins allows.",
     "type": "string", "format": "uri", "maxLength": MAX_TEXT,
 });
 
@@ -168,8 +168,9 @@ impl Bifrost {
         input: Input,
         public_url: &str,
     ) -> Result<ConnectLink, Problem> {
-        let LinkRequest { return_to, valid_for, device } =
-            LinkRequest::from_input(input, &self.environment.return_to_origins)?;
+        // Our own pages are a place to come back to as well: the console's.
+        let origins = [self.environment.return_to_origins.as_slice(), &[public_url.to_owned()]].concat();
+        let LinkRequest { return_to, valid_for, device } = LinkRequest::from_input(input, &origins)?;
         let GrantPlace { owner, scope: grant_scope } = place;
         let connection = self.connection_in_place(place, name).await?;
         let settings = &connection.settings;

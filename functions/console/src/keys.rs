@@ -1,0 +1,17 @@
+//! `/console/keys`
+
+use bifrost::model::Problem;
+use maud::html;
+
+use crate::{
+    no_page,
+    reply::{Page, Reply},
+    visit::Visit,
+};
+
+pub(crate) async fn route(_visit: &Visit<'_>, path: &[&str]) -> Result<Reply, Problem> {
+    match path {
+        [] => Ok(Page::new("keys", "keys", html! {}).into()),
+        _ => Err(no_page()),
+    }
+}
