@@ -18,6 +18,10 @@ pub(super) fn the_template() -> Template {
     template::read(&text, &BTreeMap::new()).unwrap()
 }
 
+/// The function whose routes are pages: it asks the table itself, for each thing that a page shows or does. What it lets
+/// through is tested in `tests/browser`.
+const CONSOLE: &str = "console";
+
 /// Function, method and path.
 type Route = (String, String, String);
 
@@ -35,16 +39,18 @@ fn every_route_of_the_template_is_an_operation_and_every_operation_a_route() {
         let Method::Only(method) = &route.method else { panic!("{} takes any method", route.path) };
         (template.function(&route.function).unwrap().package.clone(), method.clone(), route.path.clone())
     };
-    let routes: BTreeSet<Route> = template.routes.iter().map(route).collect();
+    let (pages, routes): (BTreeSet<Route>, BTreeSet<Route>) =
+        template.routes.iter().map(route).partition(|(function, ..)| function == CONSOLE);
     assert_eq!(operations(), routes);
+    assert!(pages.iter().all(|(.., path)| path.starts_with("/console")), "{pages:?}");
 }
 
 #[test]
 fn every_folder_of_a_function_is_one_that_an_operation_or_nobody_asks_for() {
     let functions = workspace().join("functions");
     let asked_for: BTreeSet<_> = operations().into_iter().map(|(function, ..)| function).collect();
-    let not_asked_for = WITHOUT_ROUTE.map(str::to_owned);
-    assert_eq!(folders(&functions, ""), asked_for.into_iter().chain(not_asked_for).collect());
+    let others = WITHOUT_ROUTE.iter().chain([&CONSOLE]).map(|name| (*name).to_owned());
+    assert_eq!(folders(&functions, ""), asked_for.into_iter().chain(others).collect());
 }
 
 /// The packages below a folder, named by their way from there.
