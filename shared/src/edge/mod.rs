@@ -4,6 +4,7 @@
 //! `model::access`, calls one use case of `app`, and answers with [`answer`].
 
 pub mod answer;
+mod audit;
 mod authorizer;
 mod caller;
 #[cfg(test)]
@@ -41,6 +42,7 @@ where
         let request = Request::from_event(event, &bifrost.environment);
         let route = request.route().to_owned();
         let request_id = request.request_id().to_owned();
+        let act = request.act();
         // Here, so that no handler can forget it: whoever is asked, the key must be good now and there.
         let answer = request.check_key().map(|()| handle(bifrost, request));
         let answered = async move {
@@ -48,6 +50,7 @@ where
                 Ok(answer) => answer.await,
                 Err(problem) => Err(problem),
             };
+            let code = answer.as_ref().err().map(|problem| problem.code);
             let response = match answer {
                 Ok(response) => response,
                 Err(problem) => {
@@ -55,7 +58,11 @@ where
                     answer::problem(&problem, &request_id)
                 }
             };
-            tracing::info!(route, request_id, status = response.status().as_u16(), "answered");
+            let status = response.status();
+            if let Some(act) = act {
+                act.ended(audit::Ending { status, code }, &request_id);
+            }
+            tracing::info!(route, request_id, status = status.as_u16(), "answered");
             Ok(event::Answer::from(response))
         };
         // Boxed without its type, which holds the types of everything it awaits and is too deep for the compiler.

@@ -6,7 +6,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_runtime::LambdaEvent;
 use serde_json::{Map, Value};
 
-use super::{caller, event::Event, schedule::deadline};
+use super::{
+    audit::{About, Act},
+    caller,
+    event::Event,
+    schedule::deadline,
+};
 use crate::{
     app::{Deadline, page::PageRequest},
     environment::Environment,
@@ -39,6 +44,7 @@ pub struct Request {
     body: Vec<u8>,
     deadline: Deadline,
     method_is_post: bool,
+    about: About,
 }
 
 // Not derived: headers, path and body hold keys, tickets and codes.
@@ -75,7 +81,42 @@ impl Request {
             body,
             deadline: deadline(&invocation),
             method_is_post: context.http.method == "POST",
+            about: About::default(),
         }
+    }
+
+    /// What the audit trail will say of this request, if it is an act.
+    pub(super) fn act(&self) -> Option<Act> {
+        let operation = Operation::of_route(&self.route)?;
+        let act = Act::of(operation, self.caller.as_ref(), self.source, &self.about)?;
+        let in_path = ["name", "id", "connection"].into_iter().find_map(|name| self.path(name));
+        let in_body = |field: &str| self.json().ok()?.get(field)?.as_str().map(str::to_owned);
+        // The only operations whose scope is told by nothing that `permitted` reads.
+        let scope = match operation {
+            Operation::OrganizationsDelete => in_path.and_then(|id| id.parse().ok()),
+            Operation::KeysCreate => in_body("organization_id").and_then(|id| id.parse().ok()),
+            _ => None,
+        };
+        scope.into_iter().for_each(|scope| self.about.scope(scope));
+        // What is to be made has its name in the body. A form has none.
+        let made = || self.caller.as_ref().and_then(|_| in_body("name"));
+        in_path.map(str::to_owned).or_else(made).iter().for_each(|subject| self.about.subject(subject));
+        Some(act)
+    }
+
+    /// A line of the audit trail for what is done under another name than a route's, by someone who came without the
+    /// authorizer: for the console.
+    pub fn record(
+        &self,
+        act: &'static str,
+        caller: Option<&Caller>,
+        scope: Option<Scope>,
+        subject: Option<&str>,
+        ended: Result<(), &Problem>,
+    ) {
+        scope.into_iter().for_each(|scope| self.about.scope(scope));
+        subject.into_iter().for_each(|subject| self.about.subject(subject));
+        Act::named(act, caller, self.source, &self.about).ended(ended.into(), &self.request_id);
     }
 
     /// Whether the key, if the route wants one, may be used now and from there.
@@ -108,6 +149,10 @@ impl Request {
                 return Err(Problem::internal("the address of such a request does not tell its scope"));
             }
         };
+        // Of what is about no scope in particular, a line would name the caller's own, which it does anyway.
+        if matches!(Row::of(operation).scope_from, ScopeFrom::Query | ScopeFrom::Path) {
+            self.about.scope(scope);
+        }
         caller.permitted(operation, scope)?;
         Ok((caller, scope))
     }
@@ -119,6 +164,9 @@ impl Request {
         organization: Option<OrganizationId>,
     ) -> Result<(&Caller, GrantPlace), Problem> {
         let caller = self.caller()?;
+        let named =
+            organization.map(Scope::Organization).map_or_else(|| caller.scope(self.query("scope")), Ok);
+        self.about.scope(named?);
         Ok((caller, caller.permitted_grant(operation, self.query("scope"), organization)?))
     }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod audit;
 mod cleaner;
 mod connect;
 mod connections;

@@ -21,6 +21,13 @@ macro_rules! operations {
                 match self { $(Self::$operation => stringify!($method),)* }
             }
 
+            /// The one that a route of the gateway is: `GET /integrations/{name}`.
+            pub fn of_route(route: &str) -> Option<Self> {
+                let (method, path) = route.split_once(' ')?;
+                let is_it = |operation: &&Self| operation.method() == method && operation.path() == path;
+                Self::ALL.iter().find(is_it).copied()
+            }
+
             /// As the template has it, parameters in braces.
             pub const fn path(self) -> &'static str {
                 match self { $(Self::$operation => $path,)* }

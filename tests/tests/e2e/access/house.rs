@@ -39,7 +39,7 @@ pub(crate) struct Request {
     scope: String,
     body: Option<Value>,
     /// The status of success.
-    pub(super) success: u16,
+    pub(crate) success: u16,
 }
 
 impl Request {
