@@ -1,7 +1,7 @@
 """`workflow`, `param` and `ExecutionContext`: what workflows are written with.
 
-They are light on purpose. A decorated function stays what it is, with a note attached that an engine can read: a file of
-workflows runs under any engine, in a test, or by `bifrost run FILE`.
+They are light on purpose. A decorated function stays what it is, with a note attached that an engine can read: a file
+of workflows runs under any engine, in a test, or by `bifrost run FILE`.
 """
 
 from __future__ import annotations
