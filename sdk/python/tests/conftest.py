@@ -41,8 +41,10 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def admin(stack: Stack) -> Admin:
-    return Admin(stack)
+def admin(stack: Stack) -> Iterator[Admin]:
+    admin = Admin(stack)
+    yield admin
+    admin.close()
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +65,7 @@ def externals(stack: Stack) -> Iterator[Externals]:
     undo()
     server.shutdown()
     server.server_close()
+    externals.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -23,19 +23,17 @@ class Admin:
     """Whoever holds the root key."""
 
     stack: Stack
+    _http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, trust_env=False), repr=False)
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """The answer's body; an answer of another status than 2xx ends the test."""
-        response = httpx.request(
-            method,
-            self.stack.url + path,
-            json=body,
-            headers={"authorization": f"Bearer {self.stack.root_key}"},
-            timeout=60,
-            trust_env=False,
-        )
+        headers = {"authorization": f"Bearer {self.stack.root_key}"}
+        response = self._http.request(method, self.stack.url + path, json=body, headers=headers)
         assert response.is_success, f"{method} {path}: {response.text}"
         return response.json() if response.content else None
+
+    def close(self) -> None:
+        self._http.close()
 
     def organization(self, name: str, *, is_provider: bool = False) -> str:
         body = {"name": f"{name} {uuid.uuid4()}", "is_provider": is_provider}

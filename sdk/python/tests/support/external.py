@@ -49,6 +49,10 @@ class Externals:
     #: What the next requests get in place of an answer.
     replies: list[Reply] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, trust_env=False))
+
+    def close(self) -> None:
+        self._http.close()
 
     def answer(self, host: str, seen: Seen) -> Reply:
         with self._lock:
@@ -58,9 +62,11 @@ class Externals:
         if host == "thief.example":
             return _json(200, {"thanks": "for the fish"})
         token = seen.headers.get("authorization", "").removeprefix("Bearer ")
+        if not token:
+            return _json(401, {"error": "no token"})
         if token in self.refused:
             return _json(401, {"error": "refused before its time"})
-        me = httpx.get(f"{self.provider}/me", headers={"authorization": f"Bearer {token}"}, trust_env=False)
+        me = self._http.get(f"{self.provider}/me", headers={"authorization": f"Bearer {token}"})
         if me.status_code != 200:
             return _json(401, {"error": "unknown token"})
         return self._serve(host, seen, me.json())

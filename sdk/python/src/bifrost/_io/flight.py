@@ -23,8 +23,9 @@ class Flight:
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         await asyncio.shield(task)
 
-    def __reduce__(self) -> tuple[type[Flight]]:
-        return (Flight,)
+    def __reduce__(self) -> tuple[type[Flight], tuple[()]]:
+        # A copy starts with nobody under way.
+        return (Flight, ())
 
 
 class Turnstile:
@@ -41,5 +42,5 @@ class Turnstile:
                 action()
                 self._done += 1
 
-    def __reduce__(self) -> tuple[type[Turnstile]]:
-        return (Turnstile,)
+    def __reduce__(self) -> tuple[type[Turnstile], tuple[()]]:
+        return (Turnstile, ())
