@@ -133,6 +133,9 @@ async def test_an_expired_key_is_an_invalid_key(as_acme: World, monkeypatch: pyt
 def everything_in(error: BaseException) -> str:
     """All that a logger or an error tracker could find: texts, arguments, attributes, local variables, and causes."""
     found = "".join(traceback.format_exception(error))
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "/bifrost/" in frame.f_code.co_filename:
+            found += repr(frame.f_locals)
     seen: BaseException | None = error
     while seen is not None:
         found += repr(seen) + str(seen) + repr(seen.args) + repr(vars(seen))
@@ -150,7 +153,10 @@ def everything_in(error: BaseException) -> str:
         Reply(200, b'{"integration_id": {"client_secret": "the-access-token"}}'),
     ],
 )
-async def test_no_error_holds_a_key_a_header_or_a_token(api: Front, world: World, reply: Reply) -> None:
+async def test_no_error_holds_a_key_a_header_or_a_token(
+    api: Front, world: World, reply: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bifrost._core.retry.Pauses.next", lambda *_: None)
     with api.meddling(lambda _: reply), pytest.raises(errors.BifrostError) as raised:
         await oauth.get_token("Pax8")
     with api.meddling(lambda _: reply), pytest.raises(errors.BifrostError) as also:

@@ -128,8 +128,11 @@ async def test_a_pause_that_is_too_long_is_left_to_the_caller(api: Front) -> Non
 
 
 async def test_a_connection_that_breaks_is_tried_again(api: Front) -> None:
-    with api.replying(Reply(None), Reply(None)):
+    with api.replying(Reply(None)):
         assert await integrations.get("HaloPSA") is not None
+    with api.meddling(lambda _: Reply(None)), pytest.raises(UnavailableError):
+        await integrations.get("HaloPSA")
+    assert len(api.seen) == 4
 
 
 async def test_a_delete_that_may_have_happened_is_not_repeated(api: Front, world: World) -> None:

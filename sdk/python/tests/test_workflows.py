@@ -51,13 +51,13 @@ def test_what_is_no_workflow_has_no_note() -> None:
 def test_params_are_noted_from_first_to_last_on_either_side_of_the_workflow() -> None:
     @param("user_id", label="User", required=True)
     @workflow(name="w")
-    @param("limit", type="int")
+    @param("limit", "int", label="Most")
     def run(user_id: str, limit: int = 5) -> str:
         return user_id * limit
 
     assert Workflow.params(run) == (
         Param("user_id", {"label": "User", "required": True}),
-        Param("limit", {"type": "int"}),
+        Param("limit", {"type": "int", "label": "Most"}),
     )
     assert Workflow.of(run) == Workflow("w", "")
     assert run("x", 2) == "xx"

@@ -45,12 +45,13 @@ class IntegrationData(Integration):
         `options` are those of `httpx.AsyncClient`, which is what comes back, to be used as any: `async with`.
         Raises TokenUnavailableError: there is no token; ConfigurationError: it is not known where the API is.
         """
-        api = external.api_of(self, self.oauth, base_url, longest_pause)
-        return httpx.AsyncClient(auth=_Authorization(api, self.oauth), **external.options_of(api, options))
+        credentials = external.usable(self.oauth)
+        api = external.api_of(self, credentials, base_url, longest_pause)
+        return httpx.AsyncClient(auth=_Authorization(api, credentials), **external.options_of(api, options))
 
 
 class _Authorization(httpx.Auth):
-    def __init__(self, api: external.Api, credentials: OAuthCredentials | None) -> None:
+    def __init__(self, api: external.Api, credentials: OAuthCredentials) -> None:
         self._api = api
         self._credentials = credentials
 
@@ -60,7 +61,7 @@ class _Authorization(httpx.Auth):
         response: httpx.Response | None = None
         try:
             while True:
-                if step is external.Act.SEND:
+                if isinstance(step, external.Send):
                     response = yield request
                     step = conversation.send(response)
                     continue
@@ -69,8 +70,8 @@ class _Authorization(httpx.Auth):
                     await response.aread()
                 if isinstance(step, float):
                     await asyncio.sleep(step)
-                elif self._credentials is not None:
-                    await self._credentials.refresh()
+                elif isinstance(step, external.Replace):
+                    await self._credentials.replace(step.refused)
                 step = conversation.send(None)
         except StopIteration:
             return

@@ -37,6 +37,11 @@ class OAuthCredentials(Credentials):
         await self._flight.join(self._refresh)
         return self
 
+    async def replace(self, refused: str) -> None:
+        """The same, unless the token is another one than this already."""
+        if self.access_token == refused:
+            await self.refresh()
+
     async def _refresh(self) -> None:
         origin = self._origin or Origin(None, context.get_scope(), None)
         place = origin.place or origin.at(context.place())

@@ -14,6 +14,8 @@ from typing import Any, TypeVar, overload
 import httpx
 
 from bifrost import context
+from bifrost._io import asynchronous
+from bifrost._io.shared import Pool
 
 __all__ = ["ExecutionContext", "Param", "Workflow", "param", "workflow"]
 
@@ -80,8 +82,10 @@ def workflow(
     return mark if function is None else mark(function)
 
 
-def param(name: str, **options: object) -> Callable[[F], F]:
+def param(name: str, type: str | None = None, **options: object) -> Callable[[F], F]:  # noqa: A002
     """Says more about a workflow's parameter than its annotation does, with any keywords: `label`, `required`, ..."""
+    if type is not None:
+        options = {"type": type, **options}
 
     def mark(function: F) -> F:
         # Decorators apply from the last to the first.
@@ -128,8 +132,9 @@ class ExecutionContext:
 
         Raises httpx.HTTPError: no answer. An answer of any status is an answer: see `response.raise_for_status()`.
         """
-        async with httpx.AsyncClient(timeout=timeout) as client:
-            return await client.get(url, headers=dict(headers or {}), params=dict(params) if params else None)
+        client = await asynchronous.client(Pool(trust_env=True))
+        given = dict(params) if params else None
+        return await client.get(url, headers=dict(headers or {}), params=given, timeout=timeout)
 
     def __repr__(self) -> str:
         return f"ExecutionContext(workflow_name={self.workflow_name!r}, scope={self.scope!r})"

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from docs.pages import DECLARATIONS, FOLDER, PLACEHOLDERS, SNIPPETS, Snippet, needs_pages, pour, squeeze
+from docs.pages import (
+    DECLARATIONS,
+    FOLDER,
+    PLACEHOLDERS,
+    SNIPPETS,
+    VARIABLE,
+    Snippet,
+    needs_pages,
+    pour,
+    squeeze,
+)
 
 IDS = {
     "org-123": "5c1f0d5e-8f0a-4b7e-9d53-2f6d1a0b7c11",
@@ -50,6 +64,22 @@ def test_the_snippets_cover_every_use_of_the_package_in_the_pages() -> None:
                 page.name,
                 words,
             )
+
+
+def test_without_the_pages_their_tests_are_skipped_with_a_message(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "is_python"],
+        env=os.environ | {VARIABLE: str(tmp_path / "nowhere")},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert (
+        f"the product documentation is not at {tmp_path}/nowhere; {VARIABLE} says where it is" in ended.stdout
+    )
+    assert "22 skipped" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -15,19 +14,25 @@ from bifrost._core.settings import checked_url
 from bifrost._core.wire import seconds_of
 from bifrost.errors import ConfigurationError, NotConnectedError
 
+C = TypeVar("C", bound=Credentials)
+
 #: The key of an integration's config that says where its API is.
 BASE_URL = "base_url"
 
 
-class Act(Enum):
-    """What the client is to do next."""
-
-    SEND = auto()
-    REFRESH = auto()
+class Send:
+    """Send the request."""
 
 
-#: A step of a conversation: an act, or a pause in seconds.
-Step = Act | float
+@dataclass(frozen=True)
+class Replace:
+    """Have the token refreshed that was refused."""
+
+    refused: str = field(repr=False)
+
+
+#: A step of a conversation; a number is a pause in seconds.
+Step = Send | Replace | float
 
 
 @dataclass(frozen=True)
@@ -43,27 +48,27 @@ class Api:
         object.__setattr__(self, "home", httpx.URL(self.base_url))
 
     def conversation(self, request: httpx.Request) -> Generator[Step, httpx.Response | None, None]:
-        """All that one request leads to. Each `SEND` is answered with the response to it.
+        """All that one request leads to. Each `Send` is answered with the response to it.
 
         A 401 of the token that was sent leads to one refresh of it, unless somebody else's is done already; then the
         request is repeated. A 429 is waited for. Requests to any other origin go without the token, and what another
         origin answers, after a redirect, means nothing here.
         """
         if not same_origin(request.url, self.home):
-            yield Act.SEND
+            yield Send()
             return
         pauses = Pauses(longest=self.longest_pause, budget=2 * self.longest_pause)
         refreshed = False
         while True:
             sent = self.credentials.access_token
             request.headers["authorization"] = self.credentials.get_auth_header()
-            response = yield Act.SEND
+            response = yield Send()
             if response is None or not same_origin(response.url, self.home):
                 return
             if response.status_code == 401 and not refreshed:
                 refreshed = True
-                if self.credentials.access_token == sent:
-                    yield Act.REFRESH
+                if sent is not None:
+                    yield Replace(sent)
                 if self.credentials.access_token == sent:
                     return
             elif response.status_code == 429:
@@ -78,14 +83,8 @@ class Api:
                 return
 
 
-def api_of(
-    integration: Integration, credentials: Credentials | None, base_url: str | None, longest_pause: float
-) -> Api:
-    """The API of an integration.
-
-    Raises NotConnectedError or what else keeps the token away; ConfigurationError when it is not known where the API
-    is, or the token would travel in clear.
-    """
+def usable(credentials: C | None) -> C:
+    """Credentials that have a token. Raises NotConnectedError, or what else keeps the token away."""
     if credentials is None:
         raise NotConnectedError(
             "The integration has no connection, so there is no token to call with",
@@ -94,6 +93,16 @@ def api_of(
         )
     if credentials.access_token is None:
         raise credentials.unavailable()
+    return credentials
+
+
+def api_of(
+    integration: Integration, credentials: Credentials, base_url: str | None, longest_pause: float
+) -> Api:
+    """The API of an integration.
+
+    Raises ConfigurationError when it is not known where the API is, or the token would travel in clear.
+    """
     configured = integration.config.get(BASE_URL)
     where = base_url if base_url is not None else configured
     if not isinstance(where, str) or not where.strip():

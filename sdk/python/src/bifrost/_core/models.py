@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError
@@ -51,7 +51,8 @@ def parse(kind: type[M], body: Mapping[str, Any], what: str) -> M:
         return kind.model_validate(body)
     except ValidationError:
         pass
-    # Outside of the `except`, so that the error does not bring the values along as its context.
+    # Outside of the `except`, and without the body in reach of whoever looks at the traceback's variables.
+    del body
     raise malformed(what)
 
 
@@ -138,7 +139,9 @@ class Credentials(Shape):
 
     @staticmethod
     def _expiry(text: str) -> float:
-        return _TIME.validate_python(text).timestamp()
+        at = _TIME.validate_python(text)
+        # Without a zone it is UTC, and not this machine's.
+        return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
 
 
 class Token(Shape):

@@ -44,11 +44,18 @@ class Attempts:
 
     repeatable: bool
     pauses: Pauses = field(default_factory=Pauses)
+    #: How often nothing came back although something was sent.
+    silences: int = field(default=0, init=False)
 
     def pause_after(self, outcome: Answer | NoAnswer) -> float | None:
         """The pause before the next try; `None` when this outcome stands."""
         if isinstance(outcome, NoAnswer):
-            return self.pauses.next(None) if self.repeatable or not outcome.sent else None
+            if outcome.sent:
+                # Once more: such silence has lasted long enough.
+                if not self.repeatable or self.silences > 0:
+                    return None
+                self.silences += 1
+            return self.pauses.next(None)
         asked = seconds_of(outcome.headers.get("retry-after"))
         refused = outcome.status == 429
         # The gateway's own 503 means that a function is still at it; one with a code, that it is not.

@@ -97,9 +97,14 @@ async def _perform(settings: Settings, call: Call) -> Answer:
     return outcome
 
 
+async def client(pool: Pool) -> httpx.AsyncClient:
+    """This event loop's client for a pool of connections."""
+    return await _clients().get(pool)
+
+
 async def _send(settings: Settings, call: Call) -> Answer | NoAnswer:
-    client = await _clients().get(Pool.of(settings))
+    through = await client(Pool.of(settings))
     try:
-        return answer_of(await client.request(**arguments(settings, call)))
+        return answer_of(await through.request(**arguments(settings, call)))
     except httpx.HTTPError as error:
         return silence_of(error)

@@ -37,13 +37,13 @@ class Pool:
             "trust_env": self.trust_env,
             "follow_redirects": False,
             "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            "headers": {"user-agent": f"bifrost-python/{__version__}", "accept": "application/json"},
+            "headers": {"user-agent": f"bifrost-python/{__version__}"},
         }
 
 
 def arguments(settings: Settings, call: Call) -> dict[str, Any]:
     """A call as the arguments of httpx, the key among them."""
-    headers = {"authorization": settings.authorization}
+    headers = {"authorization": settings.authorization, "accept": "application/json"}
     if call.if_match is not None:
         headers["if-match"] = call.if_match
     given: dict[str, Any] = {

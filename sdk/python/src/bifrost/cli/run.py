@@ -113,9 +113,8 @@ def call(function: Callable[..., Any], about: Workflow, given: Mapping[str, str]
     values = _values(wanted, annotations, given)
     if len(wanted) < len(parameters):
         arguments.append(ExecutionContext(about.name, values))
-    if inspect.iscoroutinefunction(function):
-        return asyncio.run(function(*arguments, **values))
-    return function(*arguments, **values)
+    result = function(*arguments, **values)
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
 def _wants_context(

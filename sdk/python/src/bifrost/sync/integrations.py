@@ -34,12 +34,13 @@ class IntegrationData(Integration):
         self, base_url: str | None = None, *, longest_pause: float = 60.0, **options: Any
     ) -> httpx.Client:
         """As `bifrost.IntegrationData.client`; `options` are those of `httpx.Client`."""
-        api = external.api_of(self, self.oauth, base_url, longest_pause)
-        return httpx.Client(auth=_Authorization(api, self.oauth), **external.options_of(api, options))
+        credentials = external.usable(self.oauth)
+        api = external.api_of(self, credentials, base_url, longest_pause)
+        return httpx.Client(auth=_Authorization(api, credentials), **external.options_of(api, options))
 
 
 class _Authorization(httpx.Auth):
-    def __init__(self, api: external.Api, credentials: OAuthCredentials | None) -> None:
+    def __init__(self, api: external.Api, credentials: OAuthCredentials) -> None:
         self._api = api
         self._credentials = credentials
 
@@ -49,7 +50,7 @@ class _Authorization(httpx.Auth):
         response: httpx.Response | None = None
         try:
             while True:
-                if step is external.Act.SEND:
+                if isinstance(step, external.Send):
                     response = yield request
                     step = conversation.send(response)
                     continue
@@ -58,8 +59,8 @@ class _Authorization(httpx.Auth):
                     response.read()
                 if isinstance(step, float):
                     time.sleep(step)
-                elif self._credentials is not None:
-                    self._credentials.refresh()
+                elif isinstance(step, external.Replace):
+                    self._credentials.replace(step.refused)
                 step = conversation.send(None)
         except StopIteration:
             return

@@ -24,6 +24,10 @@ class OAuthCredentials(Credentials):
         self._turnstile.pass_once(self._refresh)
         return self
 
+    def replace(self, refused: str) -> None:
+        """The same, unless the token is another one than this already."""
+        self._turnstile.pass_once(self._refresh, lambda: self.access_token != refused)
+
     def _refresh(self) -> None:
         origin = self._origin or Origin(None, context.get_scope(), None)
         place = origin.place or origin.at(context.place())
