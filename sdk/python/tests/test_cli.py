@@ -291,6 +291,17 @@ def test_a_file_that_is_not_there_or_has_no_workflow_says_so(
     assert "no workflow" in err
 
 
+def test_a_file_that_is_called_as_a_module_of_pythons_is_takes_nobodys_place(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    file = tmp_path / "json.py"
+    file.write_text("from bifrost import workflow\n\n@workflow\ndef run():\n    return __name__\n")
+    assert main(["run", str(file)]) == 0
+    assert sys.modules["json"] is json
+    assert json.loads(capsys.readouterr().out) == "json_"
+    sys.path.remove(str(tmp_path))
+
+
 def test_an_error_of_bifrosts_ends_a_workflow_with_its_fix(
     as_acme: World, tmp_path: Path, capsys: Capture
 ) -> None:

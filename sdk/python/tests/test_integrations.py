@@ -200,6 +200,12 @@ async def test_get_mapping_asks_whose_where_the_key_may_see_everyones(as_msp: Wo
     assert "set_scope" in (raised.value.fix or "")
 
 
+async def test_the_global_scope_has_no_mappings(as_msp: World) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        await integrations.get_mapping("HaloPSA", "global")
+    assert [error.field for error in raised.value.errors] == ["organization_id"]
+
+
 async def test_get_mapping_of_another_organization_is_refused(as_acme: World) -> None:
     with pytest.raises(ScopeForbiddenError):
         await integrations.get_mapping("HaloPSA", as_acme.globex)

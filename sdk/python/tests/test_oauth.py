@@ -39,7 +39,7 @@ async def test_a_connection_has_all_that_the_documentation_uses(as_acme: World) 
     assert credentials.is_expired() is False
     assert credentials.expires_in is not None
     assert 0 < credentials.expires_in <= 120
-    assert credentials["expires_in"] in (credentials.expires_in, credentials.expires_in + 1)
+    assert credentials["expires_in"] >= credentials.expires_in
     assert credentials.scopes == credentials["scopes"] == ["api"]
     with pytest.raises(KeyError):
         credentials["refresh"]
@@ -145,8 +145,8 @@ def _expiring(delta: timedelta) -> OAuthCredentials:
 def test_a_token_past_its_time_is_expired() -> None:
     assert _expiring(timedelta(seconds=-1)).is_expired()
     assert _expiring(timedelta(seconds=-1)).expires_in == 0
-    assert not _expiring(timedelta(seconds=5)).is_expired()
-    assert _expiring(timedelta(seconds=100)).expires_in in (99, 100)
+    assert not _expiring(timedelta(seconds=30)).is_expired()
+    assert _expiring(timedelta(seconds=100)).expires_in in range(90, 101)
 
 
 def test_a_token_whose_time_is_not_known_is_not_expired() -> None:
@@ -158,7 +158,7 @@ def test_expiry_is_by_the_clock_whatever_zone_it_is_written_in() -> None:
     there = datetime.fromtimestamp(time.time() + 60, timezone(timedelta(hours=9)))
     assert OAuthCredentials(
         connection_name="x", access_token="t", expires_at=there.isoformat()
-    ).expires_in in (59, 60)
+    ).expires_in in range(50, 61)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ async def test_a_throttled_call_waits_as_long_as_it_is_told(api: Front) -> None:
         found = await integrations.get("HaloPSA")
     assert found is not None
     assert found.entity_id == ACME_TENANT
-    assert 1.0 <= time.monotonic() - began < 5.0
+    assert 1.0 <= time.monotonic() - began < 20.0
     assert len(api.seen) == 2
 
 
@@ -123,7 +123,7 @@ async def test_a_pause_that_is_too_long_is_left_to_the_caller(api: Front) -> Non
     with api.meddling(lambda _: slow), pytest.raises(RateLimitedError) as raised:
         await integrations.get("HaloPSA")
     assert raised.value.retry_after == 3600.0
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 20.0
     assert len(api.seen) == 1
 
 

@@ -10,7 +10,6 @@ import ast
 import inspect
 import json
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.command import bifrost_run
 from support.external import USERS, Externals
 from support.front import Reply
 from support.world import ACME_TENANT, GLOBEX_TENANT, World
@@ -291,17 +291,7 @@ def test_every_workflow_of_the_documentation_runs_by_bifrost_run(
 ) -> None:
     file = tmp_path / f"{snippet(number).name}.py"
     file.write_text(snippets.text(number))
-    ended = subprocess.run(
-        [sys.executable, "-m", "bifrost", "run", str(file), *flags],
-        env=os.environ
-        | {
-            "BIFROST_TEST_EXTERNAL_PORT": str(snippets.externals.port),
-            "PYTHONPATH": str(Path(__file__).parents[1] / "child"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = bifrost_run(file, snippets.externals, *flags)
     assert ended.returncode == 0, ended.stderr
     assert check(ended.stdout, ended.stderr), (ended.stdout, ended.stderr)
     assert snippets.world.acme_key not in ended.stdout + ended.stderr

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[4]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
 
 #: Seconds. All is built by then.
-START = 30
+START = 120
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,16 @@ def load(file: Path) -> ModuleType:
     """Imports a file, which can import what lies beside it, as when Python runs it."""
     if not file.is_file():
         raise _invalid(f"There is no file {file}")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    name = file.stem
+    while name in sys.modules:
+        # It must not take the place of a module that something else here needs.
+        name += "_"
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise _invalid(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(file.resolve().parent))
-    sys.modules[file.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
