@@ -17,6 +17,9 @@ from bifrost.errors import BifrostError, ConfigurationError, NotConnectedError, 
 
 API = "https://api.pax8.com"
 
+#: Seconds: machines that test are busy.
+PATIENCE = 60.0
+
 
 @pytest.fixture
 def calls(externals: Externals) -> Externals:
@@ -47,7 +50,7 @@ def sent(calls: Externals, host: str = "api.pax8.com") -> list[str | None]:
 
 async def test_base_url_and_authorization_are_set(calls: Externals, as_acme: World) -> None:
     integration, credentials = await resolved("HaloPSA")
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         assert isinstance(client, httpx.AsyncClient)
         answer = await client.get("/api/customers", headers={"X-Tenant-ID": ACME_TENANT})
     assert answer.json()["tenant"] == ACME_TENANT
@@ -56,7 +59,7 @@ async def test_base_url_and_authorization_are_set(calls: Externals, as_acme: Wor
 
 async def test_a_base_url_with_a_path_keeps_it(calls: Externals, as_acme: World) -> None:
     integration, _ = await resolved("Pax8")
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         assert (await client.get("/companies")).json() == {"content": []}
         assert (await client.get("companies")).json() == {"content": []}
 
@@ -73,7 +76,7 @@ async def test_a_401_is_refreshed_once_and_the_request_repeated(calls: Externals
     integration, credentials = await resolved(minting.name)
     refused = credentials.get_auth_header()
     calls.refused.add(refused.removeprefix("Bearer "))
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         answer = await client.post("/echo", content=b"once")
     assert answer.json()["body"] == "once"
     assert sent(calls) == [refused, credentials.get_auth_header()]
@@ -87,7 +90,7 @@ async def test_a_hundred_tasks_that_meet_a_401_cause_one_exchange_at_the_provide
     integration, credentials = await resolved(minting.name)
     assert credentials.access_token is not None
     calls.refused.add(credentials.access_token)
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         answers = await asyncio.gather(*(client.get("/echo") for _ in range(100)))
     assert {answer.status_code for answer in answers} == {200}
     assert minting.exchanges == 2
@@ -102,7 +105,7 @@ async def test_a_hundred_clients_that_meet_a_401_cause_one_exchange_at_the_provi
     calls.refused.add(found[0][1].access_token)
 
     async def work(integration: IntegrationData) -> list[httpx.Response]:
-        async with integration.client() as client:
+        async with integration.client(timeout=PATIENCE) as client:
             return list(await asyncio.gather(*(client.get("/echo") for _ in range(5))))
 
     answers = await asyncio.gather(*(work(integration) for integration, _ in found))
@@ -116,7 +119,7 @@ async def test_an_api_that_refuses_every_token_is_asked_twice_and_believed(
 ) -> None:
     integration, _ = await resolved(minting.name)
     calls.replies.extend([Reply(401), Reply(401), Reply(401)])
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         assert (await client.get("/echo")).status_code == 401
     assert len(calls.seen) == 2
     assert minting.exchanges == 2
@@ -132,7 +135,7 @@ async def test_a_token_that_can_not_be_replaced_now_is_not_shown_again(
     token, exchanges = credentials.access_token, minting.exchanges
     assert token is not None
     calls.refused.add(token)
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         assert (await client.get("/echo")).status_code == 401
     assert len(calls.seen) == 1
     assert minting.exchanges == exchanges
@@ -145,7 +148,7 @@ async def test_a_refresh_that_fails_says_what_to_do(calls: Externals, api: Front
     calls.refused.add(credentials.access_token)
     dead = Reply(409, b'{"code": "reauthorize", "detail": "dead", "fix": "Reconnect."}')
     with api.replying(dead):
-        async with integration.client() as client:
+        async with integration.client(timeout=PATIENCE) as client:
             with pytest.raises(ReauthorizeError) as raised:
                 await client.get("/echo")
     assert raised.value.fix == "Reconnect."
@@ -161,7 +164,7 @@ async def test_a_body_that_was_streamed_is_not_sent_again_but_the_next_request_h
     async def stream() -> AsyncIterator[bytes]:
         yield b"gone"
 
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         assert (await client.post("/echo", content=stream())).status_code == 401
         assert (await client.post("/echo", content=stream())).json()["body"] == "gone"
     assert minting.exchanges == 2
@@ -171,7 +174,7 @@ async def test_a_429_is_waited_for_as_long_as_it_asks(calls: Externals, as_acme:
     integration, _ = await resolved("Pax8")
     calls.replies.append(Reply(429, headers={"retry-after": "1"}))
     began = time.monotonic()
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         assert (await client.get("/companies")).status_code == 200
     assert time.monotonic() - began >= 1.0
     assert len(calls.seen) == 2
@@ -179,7 +182,7 @@ async def test_a_429_is_waited_for_as_long_as_it_asks(calls: Externals, as_acme:
 
 async def test_a_429_that_lasts_or_asks_too_much_is_the_answer(calls: Externals, as_acme: World) -> None:
     integration, _ = await resolved("Pax8")
-    async with integration.client(longest_pause=0.5) as client:
+    async with integration.client(longest_pause=0.5, timeout=PATIENCE) as client:
         calls.replies.append(Reply(429, headers={"retry-after": "1"}))
         assert (await client.get("/companies")).status_code == 429
         assert len(calls.seen) == 1
@@ -190,9 +193,9 @@ async def test_a_429_that_lasts_or_asks_too_much_is_the_answer(calls: Externals,
 
 async def test_a_redirect_elsewhere_takes_no_token_along(calls: Externals, as_acme: World) -> None:
     integration, credentials = await resolved("HaloPSA")
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         assert (await client.get("/elsewhere")).status_code == 302
-    async with integration.client(follow_redirects=True) as client:
+    async with integration.client(follow_redirects=True, timeout=PATIENCE) as client:
         answer = await client.get("/elsewhere")
     assert answer.url.host == "thief.example"
     assert sent(calls, "thief.example") == [None]
@@ -207,7 +210,7 @@ async def test_a_stranger_at_the_end_of_a_redirect_can_not_make_us_refresh_or_wa
 ) -> None:
     integration, _ = await resolved(minting.name)
     away = Reply(302, headers={"location": "https://thief.example/loot"})
-    async with integration.client(follow_redirects=True) as client:
+    async with integration.client(follow_redirects=True, timeout=PATIENCE) as client:
         for status in (401, 429):
             calls.replies.extend([away, Reply(status, headers={"retry-after": "50"})])
             assert (await client.get("/echo")).status_code == status
@@ -220,7 +223,7 @@ async def test_a_full_url_of_another_origin_takes_no_token_along(
     calls: Externals, as_acme: World, url: str
 ) -> None:
     integration, _ = await resolved("Pax8")
-    async with integration.client() as client:
+    async with integration.client(timeout=PATIENCE) as client:
         await client.get(url)
     assert [seen.headers.get("authorization") for _, seen in calls.seen] == [None]
 
@@ -243,9 +246,9 @@ async def test_it_is_said_when_it_is_not_known_where_the_api_is(as_acme: World) 
     integration, _ = await resolved("Pax8")
     integration.config.clear()
     with pytest.raises(ConfigurationError, match="not known where") as raised:
-        integration.client()
+        integration.client(timeout=PATIENCE)
     assert "base_url" in (raised.value.fix or "")
-    async with integration.client(API) as client:
+    async with integration.client(API, timeout=PATIENCE) as client:
         assert client.base_url.host == "api.pax8.com"
 
 
@@ -271,7 +274,7 @@ async def test_a_client_of_a_service_on_this_machine_uses_no_proxy(
 ) -> None:
     integration, _ = await resolved("Pax8")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    async with integration.client(as_acme.admin.stack.provider) as client:
+    async with integration.client(as_acme.admin.stack.provider, timeout=PATIENCE) as client:
         assert (await client.get("/me")).status_code == 200
 
 
@@ -281,7 +284,7 @@ def test_the_sync_client_does_the_same(calls: Externals, minting: Minting) -> No
     assert integration.oauth is not None
     refused = integration.oauth.get_auth_header()
     calls.refused.add(refused.removeprefix("Bearer "))
-    with integration.client() as client:
+    with integration.client(timeout=PATIENCE) as client:
         assert client.post("/echo", content=b"once").json()["body"] == "once"
         calls.replies.append(Reply(429, headers={"retry-after": "0"}))
         assert client.get("/echo").status_code == 200
@@ -301,7 +304,7 @@ async def test_a_client_raises_nothing_that_holds_a_token(calls: Externals, api:
         return Reply(403, b'{"message": "Forbidden"}') if seen.method == "POST" else None
 
     with api.meddling(silent):
-        async with integration.client() as client:
+        async with integration.client(timeout=PATIENCE) as client:
             with pytest.raises(BifrostError) as raised:
                 await client.get("/echo")
     assert token not in repr(raised.value) + str(raised.value) + repr(vars(raised.value))

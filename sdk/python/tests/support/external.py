@@ -9,14 +9,14 @@ import json
 import ssl
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import httpx
 import trustme
 
-from support.front import Reply, Seen, send
+from support.front import Reply, Seen, Server, send
 from support.network import EXTERNAL_HOSTS
 
 USERS = [{"id": "u-1", "displayName": "Ada"}, {"id": "u-2", "displayName": "Grace"}]
@@ -95,7 +95,7 @@ class Externals:
         return _json(404, {"error": "no such path"})
 
 
-def serve(authority: Authority, externals: Externals) -> ThreadingHTTPServer:
+def serve(authority: Authority, externals: Externals) -> Server:
     """Serves them on a free port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -135,13 +135,6 @@ def serve(authority: Authority, externals: Externals) -> ThreadingHTTPServer:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.ca.issue_cert(*EXTERNAL_HOSTS).configure_cert(context)
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 256
-
-        def handle_error(self, *_: Any) -> None:
-            pass  # Clients go away in the middle of things; tests notice by what they get.
 
     server = Server(("127.0.0.1", 0), Handler)
     externals.port = server.server_port

@@ -46,6 +46,16 @@ class Reply:
 Meddler = Callable[[Seen], Reply | None]
 
 
+class Server(ThreadingHTTPServer):
+    """One that a crowd can come to at once."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients go away in the middle of things; tests notice by what they get."""
+
+
 class Front:
     """A running one."""
 
@@ -55,9 +65,7 @@ class Front:
         self.meddlers: list[Meddler] = []
         #: Seconds that every answer is late.
         self.delay = 0.0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._server.request_queue_size = 256
+        self._server = Server(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
