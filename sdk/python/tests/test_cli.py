@@ -70,7 +70,7 @@ def test_doctor_shows_what_a_provider_says_as_text(
         "title": "[red]T",
         "status": "odd",
         "detail": "[link=https://thief.example]d",
-        "fix": "[/nothing]",
+        "fix": "[/nothing]\x1b]0;owned\x07\u202e",
     }
     body = json.dumps({"connection_name": "[bold]c", "status": "pass", "checks": [check]}).encode()
     with api.replying(Reply(200, body)):
@@ -78,6 +78,7 @@ def test_doctor_shows_what_a_provider_says_as_text(
     out = capsys.readouterr().out
     for text in ("[red]T", "[link=https://thief.example]d", "[/nothing]", "[bold]c"):
         assert text in out
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
 
 
 @pytest.mark.parametrize("command", ["doctor", "connect"])

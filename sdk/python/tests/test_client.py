@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -291,6 +292,21 @@ def test_the_sync_client_does_the_same(calls: Externals, minting: Minting) -> No
         client.get("https://thief.example/loot")
     assert sent(calls) == [refused, *[integration.oauth.get_auth_header()] * 3]
     assert sent(calls, "thief.example") == [None]
+    assert minting.exchanges == 2
+
+
+def test_threads_that_share_a_client_and_meet_a_401_cause_one_exchange(
+    calls: Externals, minting: Minting
+) -> None:
+    """Also those whose 401 arrives when another's refresh is done already."""
+    integration = sync.integrations.get(minting.name)
+    assert integration is not None
+    assert integration.oauth is not None
+    assert integration.oauth.access_token is not None
+    calls.refused.add(integration.oauth.access_token)
+    with integration.client(timeout=PATIENCE) as client, ThreadPoolExecutor(16) as threads:
+        answers = [done.result() for done in [threads.submit(client.get, "/echo") for _ in range(60)]]
+    assert {answer.status_code for answer in answers} == {200}
     assert minting.exchanges == 2
 
 

@@ -12,6 +12,7 @@ import textwrap
 from contextlib import suppress
 
 import pytest
+from support.admin import sign_in, unused_name
 from support.front import Front, Reply
 from support.world import Minting, World
 
@@ -63,6 +64,25 @@ async def test_a_refresh_of_an_authorization_code_grant_keeps_up_with_its_refres
     assert credentials.refresh_token is not None
     assert credentials.refresh_token != spent
     assert credentials.refresh_token == (await resolved("Microsoft_Graph")).refresh_token
+
+
+async def test_a_grant_that_another_has_taken_the_place_of_brings_all_of_that_others_facts(
+    editor: World,
+) -> None:
+    """Acme has signed in by itself since: its own grant serves now."""
+    name = unused_name("own-grant")
+    editor.admin.integration(name)
+    editor.admin.authorization_code(name, editor.provider.url)
+    editor.admin.sign_in(name)
+    credentials = await resolved(name, editor.acme)
+    shared = credentials.model_copy()
+    link = editor.admin.call("POST", f"/connections/{name}/authorize", {"organization_id": editor.acme})
+    sign_in(link["connect_url"])
+    await credentials.refresh()
+    assert credentials.grant_id != shared.grant_id
+    now = await resolved(name, editor.acme)
+    assert credentials.model_dump() == now.model_dump()
+    assert credentials.refresh_token not in (None, shared.refresh_token)
 
 
 async def test_credentials_by_name_are_refreshed_as_well(editor: World) -> None:
@@ -230,8 +250,6 @@ async def test_a_workflow_key_forces_one_exchange_in_30_seconds_and_is_told_so(a
 
 async def test_credentials_without_a_token_ask_for_one(as_acme: World) -> None:
     """Nobody had signed in when they were resolved; somebody has since."""
-    from support.admin import unused_name
-
     name = unused_name("late")
     as_acme.admin.integration(name)
     as_acme.admin.authorization_code(name, as_acme.provider.url)

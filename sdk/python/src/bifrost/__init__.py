@@ -1,7 +1,8 @@
 """What workflows import to reach their organizations' APIs through Bifrost Integrations.
 
->>> from bifrost import integrations
->>> integration = await integrations.get("HaloPSA")  # doctest: +SKIP
+    from bifrost import integrations
+
+    integration = await integrations.get("HaloPSA")
 
 `BIFROST_URL` and `BIFROST_KEY` say where the API is and open it; `BIFROST_SCOPE` says for whom.
 """

@@ -170,6 +170,8 @@ class Integration(Shape):
     config: dict[str, Any] = Field(default_factory=dict)
     #: Required keys that have no value.
     missing_config: list[str] = Field(default_factory=list)
+    #: Each face has a kind of its own here.
+    oauth: Credentials | None = None
 
     def _shown(self, name: str, value: object) -> object:
         # Some of the values are secrets, and the answer does not say which.

@@ -29,9 +29,8 @@ def get_integration(place: Place, name: str, kind: type[K]) -> Operation[K | Non
     if is_missing(answer):
         return None
     integration = parse(kind, success(answer), "an integration")
-    oauth = getattr(integration, "oauth", None)
-    if isinstance(oauth, Credentials):
-        oauth.came_from(Origin(place, place.scope, name))
+    if integration.oauth is not None:
+        integration.oauth.came_from(Origin(place, place.scope, name))
     return integration
 
 
@@ -64,27 +63,27 @@ def refresh(place: Place, credentials: Credentials, origin: Origin) -> Operation
 
     What was never there can't be refreshed, only asked for.
     """
-    name = credentials.connection_name
+    connection = credentials.connection_name
     if credentials.generation is None:
-        answer = yield _token_call(place, name, origin.integration)
+        answer = yield _token_call(place, connection, origin.integration)
     else:
         body: dict[str, object] = {"generation": credentials.generation}
         if credentials.grant_id is not None:
             body["grant_id"] = credentials.grant_id
         where = query(scope=place.scope, integration=origin.integration)
-        answer = yield Call("POST", path("connections", name, "refresh"), where, body)
+        answer = yield Call("POST", path("connections", connection, "refresh"), where, body)
     token = parse(Token, success(answer), "a token")
-    knew_refresh_token = credentials.refresh_token is not None
+    # What we know of the refresh token may be spent, and of another grant's client nothing. Only a resolve shows it.
+    incomplete = credentials.refresh_token is not None or credentials.grant_id not in (None, token.grant_id)
     adopt(credentials, token)
-    # The one we know may be spent. Only a resolve shows the next, to those who may see it.
-    if knew_refresh_token and origin.integration is not None:
+    if incomplete and origin.integration is not None:
         answer = yield Call(
             "GET", path("integrations", origin.integration, "resolve"), query(scope=place.scope)
         )
-        oauth = (success(answer)).get("oauth")
-        if isinstance(oauth, dict) and oauth.get("generation") == token.generation:
-            refresh_token = oauth.get("refresh_token")
-            credentials.refresh_token = refresh_token if isinstance(refresh_token, str) else None
+        now = parse(Integration, success(answer), "an integration").oauth
+        if now is not None and now.access_token == token.access_token:
+            for name in Credentials.model_fields:
+                setattr(credentials, name, getattr(now, name))
 
 
 def adopt(credentials: Credentials, token: Token) -> None:

@@ -16,7 +16,7 @@ from bifrost._core import operations
 from bifrost._core.models import Shape, parse
 from bifrost._core.place import Place
 from bifrost._io import synchronous
-from bifrost.cli.show import MARKS, STYLES
+from bifrost.cli.show import MARKS, STYLES, plain
 
 #: Seconds between two looks at a connection that somebody is signing in to.
 PACE = 2.0
@@ -62,8 +62,8 @@ def execute(flags: argparse.Namespace, out: Console, err: Console) -> int:
         body["valid_for"] = flags.valid_for
     link = parse(Link, synchronous.run(place, operations.authorize(place, flags.name, body)), "a link")
     until = link.expires_at.astimezone()
-    err.print(Text(f"Whoever opens this link until {until:%d %B, %H:%M} can sign in to {flags.name}:"))
-    out.print(Text(link.connect_url), soft_wrap=True)
+    err.print(plain(f"Whoever opens this link until {until:%d %B, %H:%M} can sign in to {flags.name}:"))
+    out.print(plain(link.connect_url), soft_wrap=True)
     if flags.open:
         webbrowser.open(link.connect_url)
     return 0 if before is None else _wait(flags, place, before, link, err)
@@ -78,9 +78,11 @@ def _wait(flags: argparse.Namespace, place: Place, before: Connection, link: Lin
             time.sleep(PACE)
             now = _connection(place, flags.name)
             if now.status == "active" and (now.expires_at, now.status) != (before.expires_at, before.status):
-                err.print(Text.assemble((f"{MARKS['pass']} ", STYLES["pass"]), f"{now.name} is connected"))
+                err.print(
+                    Text.assemble((f"{MARKS['pass']} ", STYLES["pass"]), plain(f"{now.name} is connected"))
+                )
                 if now.status_message:
-                    err.print(Text(f"  {now.status_message}"))
+                    err.print(plain(f"  {now.status_message}"))
                 return 0
     err.print(
         Text.assemble((f"{MARKS['fail']} ", STYLES["fail"]), "Nobody has signed in, and the link has expired")

@@ -13,7 +13,7 @@ from bifrost import context
 from bifrost._core import operations
 from bifrost._core.models import Shape, parse
 from bifrost._io import synchronous
-from bifrost.cli.show import MARKS, STYLES
+from bifrost.cli.show import MARKS, STYLES, plain
 
 
 class Check(Shape):
@@ -46,7 +46,9 @@ def execute(flags: argparse.Namespace, out: Console, _err: Console) -> int:
     found: dict[str, Any] = synchronous.run(place, operations.diagnose(place, flags.name))
     diagnosis = parse(Diagnosis, found, "a diagnosis")
     out.print(_table(diagnosis))
-    out.print(Text.assemble(f"{diagnosis.connection_name}: ", _status(diagnosis.status, diagnosis.status)))
+    out.print(
+        Text.assemble(plain(f"{diagnosis.connection_name}: "), _status(diagnosis.status, diagnosis.status))
+    )
     return 1 if diagnosis.status == "fail" else 0
 
 
@@ -56,12 +58,12 @@ def _table(diagnosis: Diagnosis) -> Table:
     table.add_column(min_width=16)
     table.add_column(ratio=1, overflow="fold")
     for check in diagnosis.checks:
-        said = Text(check.detail, "dim" if check.status in ("pass", "skip") else "")
+        said = plain(check.detail, "dim" if check.status in ("pass", "skip") else "")
         if check.fix:
-            said.append("\n→ ", "cyan").append(check.fix)
-        table.add_row(_status(check.status, MARKS.get(check.status, "?")), Text(check.title), said)
+            said.append("\n→ ", "cyan").append_text(plain(check.fix))
+        table.add_row(_status(check.status, MARKS.get(check.status, "?")), plain(check.title), said)
     return table
 
 
 def _status(status: str, text: str) -> Text:
-    return Text(text, STYLES.get(status, ""))
+    return plain(text, STYLES.get(status, ""))
