@@ -1,0 +1,7 @@
+"""`python -m bifrost` is `bifrost`."""
+
+import sys
+
+from bifrost.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""The command line: `bifrost run`, `bifrost doctor`, `bifrost connect`."""

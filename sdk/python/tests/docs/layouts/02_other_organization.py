@@ -1,0 +1,1 @@
+await oauth.get_token("Microsoft_Graph", 'some-other-org-id')

@@ -1,0 +1,1 @@
+from bifrost import integrations

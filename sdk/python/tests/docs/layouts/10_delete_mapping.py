@@ -1,0 +1,1 @@
+deleted = await integrations.delete_mapping("HaloPSA", scope="org-123")

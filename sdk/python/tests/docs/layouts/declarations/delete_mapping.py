@@ -1,0 +1,4 @@
+async def delete_mapping(
+    name: str,
+    scope: str, # Required
+) -> bool

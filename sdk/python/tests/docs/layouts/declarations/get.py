@@ -1,0 +1,4 @@
+async def get(
+    name: str,
+    scope: str | None = None,
+) -> IntegrationData | None

@@ -1,0 +1,1 @@
+async def list_mappings(name: str) -> list[IntegrationMappingResponse] | None

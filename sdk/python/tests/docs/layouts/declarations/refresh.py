@@ -1,0 +1,1 @@
+async def refresh(self) -> OAuthCredentials
