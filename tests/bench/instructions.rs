@@ -19,6 +19,9 @@ use crate::start::{POLL, Startable};
 /// Valgrind runs a program some fifty times slower.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How many may be left of a run: one before the requests that count, and one after them.
+const DUMPS: usize = 2;
+
 /// Whether they can be counted here.
 pub(crate) fn can_be_counted() -> bool {
     let valgrind = std::process::Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
@@ -63,7 +66,12 @@ pub(crate) async fn to_first_poll((binary, environment): Startable<'_>, folder: 
 
 /// A program that runs this one under callgrind, for where a stack starts it. It tells on [`dump`].
 pub(crate) fn counting(binary: &Path, folder: &Path) -> Result<Counting> {
-    let (script, counts) = (folder.join("counting"), folder.join("callgrind.requests"));
+    let name = binary.file_name().unwrap_or_default().to_string_lossy();
+    let (script, counts) = (folder.join(format!("counting-{name}")), folder.join(format!("{name}.counts")));
+    for dump in 1..=DUMPS {
+        // Of a run before this one.
+        let _ = fs::remove_file(dump_of(&counts, dump));
+    }
     let valgrind = which("valgrind")?;
     let text = format!(
         "#!/bin/sh\nexec {} --quiet --tool=callgrind {} {}\n",
@@ -91,7 +99,7 @@ impl Counting {
             return Err("callgrind_control failed".into());
         }
         self.dumps += 1;
-        let file = self.counts.with_extension(format!("requests.{}", self.dumps));
+        let file = dump_of(&self.counts, self.dumps);
         for _ in 0..600 {
             if let Ok(total) = total(&file) {
                 return Ok(total);
@@ -100,6 +108,11 @@ impl Counting {
         }
         Err(format!("callgrind wrote no {}", file.display()).into())
     }
+}
+
+/// Callgrind numbers them from 1.
+fn dump_of(counts: &Path, number: usize) -> PathBuf {
+    counts.with_extension(format!("counts.{number}"))
 }
 
 fn out_file(path: &Path) -> PathBuf {

@@ -49,8 +49,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// Starts of each function.
 const STARTS: usize = 40;
 /// Requests before instructions are counted, and those over which they are.
-const FIRST: usize = 100;
-const COUNTED: usize = 200;
+const FIRST: usize = if RELEASE { 100 } else { 10 };
+const COUNTED: usize = if RELEASE { 200 } else { 10 };
 
 /// What is measured of a function.
 pub(crate) struct Measured {
