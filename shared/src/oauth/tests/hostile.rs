@@ -107,6 +107,24 @@ async fn a_name_that_leads_inside_is_not_connected_to() {
     assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
+/// A resolver that has not made up its mind.
+struct Undecided;
+
+impl Resolve for Undecided {
+    fn resolve(&self, _: Name) -> Resolving {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_looked_up_for_ever_has_no_more_time_than_a_connection() {
+    let outbound = Outbound::with(Relaxed::default(), tls::public_roots(), patience(), Undecided);
+    let url = "https://idp.example/token".parse().unwrap();
+    let failure = refresh_through(&outbound, &url, ClientAuth::Basic).await.unwrap_err();
+    assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Transient, "provider-unreachable"));
+    assert_eq!(failure.detail, "No connection to idp.example within 300ms. Nothing was sent.");
+}
+
 /// None of these is asked of a resolver, which might read them in yet another way.
 #[tokio::test]
 async fn no_spelling_of_an_address_gets_past_the_check() {
@@ -250,21 +268,24 @@ async fn an_answer_without_end_is_not_taken_in() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let trailers: &'static str = Box::leak(format!("{chunked}0\r\n").into_boxed_str());
     let extension: &'static str = Box::leak(format!("{chunked}1;").into_boxed_str());
-    let large: &[&str] = &["answer-too-large"];
-    // Whether it is the bytes or the time that run out first depends on the machine.
-    let lost: &[&str] = &["answer-lost", "provider-timeout"];
-    for (start, more, codes) in [
-        ("HTTP/1.1 200 OK\r\nX: ", kilobyte, lost),
-        ("HTTP/1.1 200 OK\r\n", header, lost),
-        ("HTTP/1.1 200 OK\r\n", "X:x\r\n", lost),
-        ("HTTP/1.1 200 OK\r\n\r\n", kilobyte, large),
-        (chunked, chunk, large),
-        (extension, kilobyte, lost),
-        (trailers, header, lost),
-        ("", "HTTP/1.1 100 Continue\r\n\r\n", lost),
+    // Whoever may go on for long has to be stopped by the bytes; of the others, it depends on the machine whether these
+    // run out first or the time.
+    let (large, long) = (&["answer-too-large"][..], Duration::from_secs(30));
+    let (lost, short) = (&["answer-lost", "provider-timeout"][..], patience().token_exchange);
+    for (start, more, codes, token_exchange) in [
+        ("HTTP/1.1 200 OK\r\nX: ", kilobyte, lost, short),
+        ("HTTP/1.1 200 OK\r\n", header, lost, short),
+        ("HTTP/1.1 200 OK\r\n", "X:x\r\n", lost, short),
+        ("HTTP/1.1 200 OK\r\n\r\n", kilobyte, large, long),
+        (chunked, chunk, large, long),
+        (extension, kilobyte, lost, short),
+        (trailers, header, lost, short),
+        ("", "HTTP/1.1 100 Continue\r\n\r\n", lost, short),
     ] {
         let (provider, hung_up) = dripping(start, more, Duration::ZERO);
-        let failure = failure_at(&provider).await;
+        let patience = Patience { token_exchange, ..patience() };
+        let outbound = Outbound::with(LOCAL, tls::public_roots(), patience, SystemResolver);
+        let failure = refresh_through(&outbound, &provider.url, ClientAuth::Basic).await.unwrap_err();
         assert!(codes.contains(&failure.code.as_str()), "{} for {start}", failure.code);
         let sent = hung_up.after().await;
         // Interim answers are read and forgotten, as many as come in the time.
