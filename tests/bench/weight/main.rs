@@ -61,12 +61,11 @@ fn main() -> Result<(), Error> {
         let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
         tracing_subscriber::registry().with(layer).with(ours).try_init()?;
     }
-    let made = Arc::new(Made::new()?);
+    // For as long as the process: else there would be code to drop even what a step does not have.
+    let made: &'static Made = Box::leak(Box::new(Made::new()?));
     if has(JSON) {
-        runtime.block_on(lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
-            let made = Arc::clone(&made);
-            async move { asked(&made, &event.payload).await }
-        })))
+        let asked = async |event: LambdaEvent<Value>| asked(made, &event.payload).await;
+        runtime.block_on(lambda_runtime::run(service_fn(asked)))
     } else {
         let nothing = |_: LambdaEvent<()>| async { Ok::<_, Error>(()) };
         runtime.block_on(lambda_runtime::run(service_fn(nothing)))
