@@ -3,7 +3,7 @@
 //! Without `aws-config` and the SDK's default client a function starts several times faster and is a third smaller:
 //! Lambda hands region, credentials and endpoints over in the environment, and `reqwest` with rustls is linked anyway.
 
-use std::{env, time::Duration};
+use std::{env, fmt, sync::Arc, time::Duration};
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, timeout::TimeoutConfig};
@@ -21,6 +21,8 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 
+use rustls::RootCertStore;
+
 use crate::tls;
 
 /// One attempt of a call; the SDK makes three. DynamoDB answers in milliseconds, so this much means a lost packet or a
@@ -35,6 +37,30 @@ pub struct Aws {
     region: Region,
     credentials: Credentials,
     timeouts: TimeoutConfig,
+}
+
+/// Why a function can't start.
+#[derive(thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "{0} is not set, so that nothing can be asked of AWS. Lambda sets it for every function, and so does the local \
+         stack; whoever starts a function by hand has to."
+    )]
+    NotSet(&'static str),
+    #[error("the HTTP client for AWS can't be made")]
+    Client(#[source] reqwest::Error),
+}
+
+/// As in `Display`: this is how a process that ends with it prints it.
+impl fmt::Debug for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// A variable without which no request to AWS can be written or signed.
+fn needed(name: &'static str) -> Result<String, StartError> {
+    env::var(name).ok().filter(|value| !value.is_empty()).ok_or(StartError::NotSet(name))
 }
 
 /// The endpoint that the environment names for a service, as the SDKs agree to call it
@@ -59,14 +85,14 @@ macro_rules! client {
 
 impl Aws {
     /// Region and credentials as Lambda sets them. The credentials of an instance outlive it, so that they need no
-    /// refreshing.
-    pub fn from_environment() -> Result<Self, reqwest::Error> {
-        let text = |name: &str| env::var(name).unwrap_or_default();
-        let session_token = Some(text("AWS_SESSION_TOKEN")).filter(|token| !token.is_empty());
-        let (id, secret) = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"));
+    /// refreshing. `roots` are those whose word is taken for who AWS is.
+    pub fn from_environment(roots: Arc<RootCertStore>) -> Result<Self, StartError> {
+        let (id, secret) = (needed("AWS_ACCESS_KEY_ID")?, needed("AWS_SECRET_ACCESS_KEY")?);
+        // Temporary credentials, such as a function's, have one; others don't.
+        let session_token = env::var("AWS_SESSION_TOKEN").ok().filter(|token| !token.is_empty());
         Ok(Self {
-            http: SharedHttpClient::new(Client::new()?),
-            region: Region::new(text("AWS_REGION")),
+            http: SharedHttpClient::new(Client::new(roots).map_err(StartError::Client)?),
+            region: Region::new(needed("AWS_REGION")?),
             credentials: Credentials::new(id, secret, session_token, None, "lambda environment"),
             timeouts: TimeoutConfig::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
@@ -93,11 +119,12 @@ impl Aws {
 struct Client(reqwest::Client);
 
 impl Client {
-    fn new() -> Result<Self, reqwest::Error> {
+    fn new(roots: Arc<RootCertStore>) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config())
+            .tls_backend_preconfigured(tls::client_config(roots))
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
+            // The SDK tries again, and knows what may be.
             .retry(reqwest::retry::never())
             .no_proxy()
             .build()?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::build::{RELEASE, cargo, link};
+use crate::build::{RELEASE, cargo, link, target};
 use crate::{Result, say};
 
 /// Package and binary of the function that all this is about.
@@ -35,9 +35,7 @@ impl Binaries {
         let of_those: &[&str] = if RELEASE { &release } else { &debug };
         cargo(&[&["build", "--bins", "--example", "empty"], of_those].concat())?;
 
-        // This program is <target>/<profile>/deps/<name>.
-        let program = std::env::current_exe()?;
-        let target = program.ancestors().nth(3).ok_or("not run by cargo")?;
+        let target = target()?;
         let built = target.join(if RELEASE { "release" } else { "debug" });
         Ok(Self {
             resolve: built.join(RESOLVE),

@@ -11,6 +11,7 @@ mod load;
 mod machine;
 mod process;
 mod report;
+#[allow(dead_code, reason = "shared with the other benchmarks")]
 mod start;
 mod zip;
 
@@ -79,21 +80,22 @@ async fn main() -> Result<()> {
     house.stop().await;
 
     say("starts");
-    let [resolve_start, empty_start] =
-        start::medians([&binaries.resolve, &binaries.empty], &environment, STARTS).await?;
+    let both: [start::Startable<'_>; 2] =
+        [(&binaries.resolve, &environment), (&binaries.empty, &environment)];
+    let starts = start::medians(&both, STARTS).await?;
 
     say("many instances: requests per second");
     let resolve = Measured {
         memory: resolve_memory,
         cpu: resolve_cpu,
-        start: resolve_start,
+        start: starts[0].took,
         zip: zip_size(&binaries.resolve)?,
         loads: loads(House::of_resolve(&binaries, most_connections()).await?).await?,
     };
     let empty = Measured {
         memory: empty_memory,
         cpu: empty_cpu,
-        start: empty_start,
+        start: starts[1].took,
         zip: zip_size(&binaries.empty)?,
         loads: loads(House::of_empty(&binaries, most_connections()).await?).await?,
     };

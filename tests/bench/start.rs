@@ -13,33 +13,44 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use crate::Result;
+use crate::process::{self, Memory};
 
+/// How a question for work begins.
+pub(crate) const POLL: &[u8] = b"GET /2018-06-01/runtime/invocation/next ";
 /// A start that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A start, until the first question for work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) took: Duration,
+    /// Resident when it asked.
+    pub(crate) memory: Memory,
+}
+
+/// A binary, and the variables that it starts with.
+pub(crate) type Startable<'a> = (&'a Path, &'a [(OsString, OsString)]);
+
 /// The middle of `count` starts for each binary, in turns: what disturbs the machine disturbs all alike.
-pub(crate) async fn medians<const N: usize>(
-    binaries: [&Path; N],
-    environment: &[(OsString, OsString)],
-    count: usize,
-) -> Result<[Duration; N]> {
-    let mut starts = [const { Vec::new() }; N];
+pub(crate) async fn medians(binaries: &[Startable<'_>], count: usize) -> Result<Vec<Start>> {
+    let mut starts = vec![Vec::new(); binaries.len()];
     for turn in 0..=count {
-        for (binary, starts) in binaries.into_iter().zip(&mut starts) {
-            let took = tokio::time::timeout(PATIENCE, to_first_poll(binary, environment)).await??;
+        for ((binary, environment), starts) in binaries.iter().zip(&mut starts) {
+            let start = tokio::time::timeout(PATIENCE, to_first_poll(binary, environment)).await??;
             // The first start reads the file from the disk.
             if turn > 0 {
-                starts.push(took);
+                starts.push(start);
             }
         }
     }
-    Ok(starts.map(|mut starts| {
-        starts.sort_unstable();
+    let middle = |mut starts: Vec<Start>| {
+        starts.sort_unstable_by_key(|start| start.took);
         starts[count / 2]
-    }))
+    };
+    Ok(starts.into_iter().map(middle).collect())
 }
 
-async fn to_first_poll(binary: &Path, environment: &[(OsString, OsString)]) -> Result<Duration> {
+async fn to_first_poll(binary: &Path, environment: &[(OsString, OsString)]) -> Result<Start> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let mut function = Command::new(binary);
     function
@@ -56,9 +67,10 @@ async fn to_first_poll(binary: &Path, environment: &[(OsString, OsString)]) -> R
     let mut request = [0; 1024];
     let length = stream.read(&mut request).await?;
     let took = start.elapsed();
+    let memory = process::memory(function.id().ok_or("it ended by itself")?)?;
     function.kill().await?;
-    if request[..length].starts_with(b"GET /2018-06-01/runtime/invocation/next ") {
-        Ok(took)
+    if request[..length].starts_with(POLL) {
+        Ok(Start { took, memory })
     } else {
         let request = String::from_utf8_lossy(&request[..length]);
         Err(format!("{} asked for something else first: {request}", binary.display()).into())

@@ -29,18 +29,19 @@ pub mod token;
 
 use std::{
     collections::HashMap,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use crate::{
-    aws::Aws,
+    aws::{Aws, StartError},
     environment::Environment,
     model::{
         FoldedName, Problem, Scope, Sealed, Secret, config::CheckedConfig, config::StoredConfig, url_template,
     },
     oauth::{Outbound, Relaxed},
     store::{ItemKey, Store},
+    tls,
     vault::Vault,
 };
 
@@ -63,15 +64,16 @@ pub struct Bifrost {
 pub struct Deadline(Instant);
 
 impl Bifrost {
-    pub fn from_environment() -> Result<Self, reqwest::Error> {
+    pub fn from_environment() -> Result<Self, StartError> {
         let environment = Environment::read();
-        let aws = Aws::from_environment()?;
+        let roots = tls::public_roots();
+        let aws = Aws::from_environment(Arc::clone(&roots))?;
         let store = Store::new(aws.dynamodb(), &environment);
         let kms = aws.kms();
         let signing_keys = signing_keys::SigningKeys::new(kms.clone(), &environment.kms_key);
         let vault = Vault::new(kms, environment.kms_key.clone(), store.clone());
         let secrets = client_secret::Secrets::new(aws.secrets_manager());
-        let outbound = Outbound::new(Relaxed { loopback_http: environment.local });
+        let outbound = Outbound::new(Relaxed { loopback_http: environment.local }, roots);
         Ok(Self {
             environment,
             store,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use oauth2::HttpResponse;
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
@@ -68,6 +68,7 @@ pub(super) fn accepted(
 pub(super) fn unreadable(answer: &HttpResponse) -> Failure {
     let what = match answer.body().as_slice() {
         [] => "nothing",
+        _ if is_encoded(answer.headers()) => "a compressed body, which was not asked for",
         _ if is_page(answer.headers()) => "a web page",
         _ => "something that is no JSON object",
     };
@@ -146,6 +147,12 @@ pub(super) fn object(answer: &HttpResponse) -> Option<Map<String, Value>> {
 
 pub(super) fn is_page(headers: &HeaderMap) -> bool {
     content_type(headers).starts_with("text/html")
+}
+
+/// Whether the body is in a coding, by what its sender says. Requests ask for none, and none is undone.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let coding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    coding.is_some_and(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 fn content_type(headers: &HeaderMap) -> String {

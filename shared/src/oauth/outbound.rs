@@ -12,11 +12,14 @@ use std::{
     error::Error as StdError,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
+use http::{HeaderMap, HeaderValue, header};
 use oauth2::{HttpRequest, HttpResponse};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::RootCertStore;
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
@@ -71,21 +74,39 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    pub fn new(relaxed: Relaxed) -> Self {
-        Self::with_patience(relaxed, Patience::default())
+    /// `roots` are those whose word is taken for who a provider is.
+    pub fn new(relaxed: Relaxed, roots: Arc<RootCertStore>) -> Self {
+        Self::with(relaxed, roots, Patience::default(), SystemResolver)
     }
 
-    pub(super) fn with_patience(relaxed: Relaxed, patience: Patience) -> Self {
+    pub(super) fn with(
+        relaxed: Relaxed,
+        roots: Arc<RootCertStore>,
+        patience: Patience,
+        resolver: impl Resolve + 'static,
+    ) -> Self {
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config())
+            .tls_backend_preconfigured(tls::client_config(roots))
             .user_agent(concat!("bifrost-integrations/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(PublicOnly { relaxed })
+            // A request that says nothing of it leaves the choice to the server (RFC 9110 12.5.3).
+            .default_headers(HeaderMap::from_iter([(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            )]))
+            // A little that unfolds into a lot is left folded, whichever features reqwest is built with.
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
+            .no_zstd()
+            .dns_resolver(PublicOnly { resolver, relaxed })
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(patience.connect)
             // Each request has a connection of its own. On one that was kept, the provider may have hung up while the
             // function was frozen, and then nobody knows whether the request was read.
             .pool_max_idle_per_host(0)
+            // Over HTTP/2, requests would share one after all.
+            .http1_only()
             // reqwest would send once more what it takes for unsent. Whether to spend a token again is not its call.
             .retry(reqwest::retry::never())
             .build()
@@ -175,7 +196,7 @@ impl Outbound {
         // Until there is a connection, TLS included, not a byte of the request has left.
         if error.is_connect() {
             let (code, what) = if let Some(error) = cause::<rustls::Error>(error) {
-                ("tls-failed", format!("The TLS handshake with {host} failed{}.", certificate_flaw(error)))
+                ("tls-failed", format!("The TLS handshake with {host} failed{}.", flaw(error)))
             } else if error.is_dns() {
                 ("provider-unreachable", format!("The name {host} was not found."))
             } else if error.is_timeout() {
@@ -188,7 +209,7 @@ impl Outbound {
             };
             return Failure::new(code, format!("{what} Nothing was sent."));
         }
-        Failure::new("answer-lost", format!("{host} closed the connection without a complete answer."))
+        Failure::new("answer-lost", format!("{host} sent no complete HTTP answer."))
     }
 }
 
@@ -224,8 +245,24 @@ fn may_be_called(address: IpAddr, relaxed: Relaxed) -> bool {
     is_public(address) || (relaxed.loopback_http && address.is_loopback())
 }
 
-/// A resolver that leaves out every address that [`may_be_called`] refuses.
-struct PublicOnly {
+/// The operating system's resolver.
+pub(super) struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // Port 0 stands for the URL's own.
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A resolver that leaves out every address that [`may_be_called`] refuses. What it leaves is what is dialled, and no
+/// name is looked up but through it: there is no second answer to fall for. Of a name with addresses of both kinds, the
+/// public ones are called.
+struct PublicOnly<R> {
+    resolver: R,
     relaxed: Relaxed,
 }
 
@@ -233,14 +270,13 @@ struct PublicOnly {
 #[error("none of the host's addresses may be called")]
 struct NotPublic;
 
-impl Resolve for PublicOnly {
+impl<R: Resolve> Resolve for PublicOnly<R> {
     fn resolve(&self, name: Name) -> Resolving {
         let relaxed = self.relaxed;
+        let found = self.resolver.resolve(name);
         Box::pin(async move {
-            // Port 0 stands for the URL's own.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Vec<SocketAddr> =
-                found.filter(|address| may_be_called(address.ip(), relaxed)).collect();
+                found.await?.filter(|address| may_be_called(address.ip(), relaxed)).collect();
             if allowed.is_empty() {
                 return Err(NotPublic.into());
             }
@@ -263,11 +299,11 @@ fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
     None
 }
 
-/// What is wrong with the provider's certificate, if that is it; reads on from "failed".
-fn certificate_flaw(error: &rustls::Error) -> &'static str {
-    use rustls::CertificateError as Flaw;
+/// What went wrong in a handshake, if it can be told; reads on from "failed".
+fn flaw(error: &rustls::Error) -> &'static str {
+    use rustls::{AlertDescription as Alert, CertificateError as Flaw, Error};
     match error {
-        rustls::Error::InvalidCertificate(flaw) => match flaw {
+        Error::InvalidCertificate(flaw) => match flaw {
             Flaw::Expired | Flaw::ExpiredContext { .. } => ": its certificate has expired",
             Flaw::NotValidYet | Flaw::NotValidYetContext { .. } => ": its certificate is not valid yet",
             Flaw::NotValidForName | Flaw::NotValidForNameContext { .. } => {
@@ -277,6 +313,13 @@ fn certificate_flaw(error: &rustls::Error) -> &'static str {
             Flaw::Revoked => ": its certificate was revoked",
             _ => ": its certificate is not valid",
         },
+        Error::PeerIncompatible(_)
+        | Error::AlertReceived(
+            Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity,
+        ) => ": it offers neither TLS 1.3 nor a safe TLS 1.2",
+        Error::AlertReceived(Alert::UnrecognisedName) => ": it does not know that name",
+        Error::AlertReceived(Alert::CertificateRequired) => ": it asks for a client certificate",
+        Error::InvalidMessage(_) => ": what answers there does not speak TLS",
         _ => "",
     }
 }
@@ -290,8 +333,8 @@ mod tests {
         let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls));
         let found: &rustls::Error = cause(&wrapped).unwrap();
-        assert_eq!(certificate_flaw(found), ": its certificate has expired");
+        assert_eq!(flaw(found), ": its certificate has expired");
         assert!(cause::<NotPublic>(&wrapped).is_none());
-        assert_eq!(certificate_flaw(&rustls::Error::HandshakeNotComplete), "");
+        assert_eq!(flaw(&rustls::Error::HandshakeNotComplete), "");
     }
 }

@@ -1,9 +1,11 @@
 //! The exchanges against a provider on a real socket, which answers, breaks off and dawdles as it is told.
 
+mod hostile;
+
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::mpsc,
     thread,
     time::Duration,
@@ -13,21 +15,24 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use url::{Url, form_urlencoded};
 
 use super::{
-    outbound::{Outbound, Patience, Relaxed},
+    outbound::{Outbound, Patience, Relaxed, SystemResolver},
     *,
 };
-use crate::model::{
-    Secret, Timestamp,
-    connection::ClientAuth,
-    dialect::{Dialect, TokenBody},
-    failure::{Failure, FailureClass},
+use crate::{
+    model::{
+        Secret, Timestamp,
+        connection::ClientAuth,
+        dialect::{Dialect, TokenBody},
+        failure::{Failure, FailureClass},
+    },
+    tls,
 };
 
 const REFRESH_TOKEN: &str = "r3fresh+/%:~& tökén";
 const CLIENT_SECRET: &str = "cl1ent+/%:~& sécret";
 const CLIENT_ID: &str = "cli:ent~ö";
 
-/// A provider that answers one request, with exactly these bytes, and hangs up.
+/// A provider that answers each request as it is told, and hangs up.
 struct Provider {
     url: Url,
     received: mpsc::Receiver<String>,
@@ -40,6 +45,14 @@ impl Provider {
 
     fn answering_after(delay: Duration, answer: impl Into<Vec<u8>>) -> Self {
         let answer = answer.into();
+        Self::serving(move |stream| {
+            thread::sleep(delay);
+            stream.write_all(&answer).ok();
+        })
+    }
+
+    /// Whatever `serve` does once a request has been read.
+    fn serving(serve: impl Fn(&mut TcpStream) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/token", listener.local_addr().unwrap()).parse().unwrap();
         let (sender, received) = mpsc::channel();
@@ -48,8 +61,7 @@ impl Provider {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 sender.send(read_request(&mut stream)).ok();
-                thread::sleep(delay);
-                stream.write_all(&answer).ok();
+                serve(&mut stream);
             }
         });
         Self { url, received }
@@ -110,13 +122,17 @@ fn http(status: &str, content_type: &str, headers: &str, body: &str) -> String {
     )
 }
 
-fn outbound() -> Outbound {
-    let patience = Patience {
+/// Of the tests: long enough for a busy machine, short enough to be waited for.
+fn patience() -> Patience {
+    Patience {
         connect: Duration::from_millis(300),
         token_exchange: Duration::from_secs(1),
         other: Duration::from_secs(1),
-    };
-    Outbound::with_patience(Relaxed { loopback_http: true }, patience)
+    }
+}
+
+fn outbound() -> Outbound {
+    Outbound::with(Relaxed { loopback_http: true }, tls::public_roots(), patience(), SystemResolver)
 }
 
 fn now() -> Timestamp {
@@ -132,6 +148,14 @@ fn credentials(client_auth: ClientAuth, secret: &Secret) -> Credentials<'_> {
 }
 
 async fn refresh_at(token_url: &Url, client_auth: ClientAuth) -> Result<TokenSet, Failure> {
+    refresh_through(&outbound(), token_url, client_auth).await
+}
+
+async fn refresh_through(
+    outbound: &Outbound,
+    token_url: &Url,
+    client_auth: ClientAuth,
+) -> Result<TokenSet, Failure> {
     let secret = Secret::from(CLIENT_SECRET.to_owned());
     let registration = Registration {
         client_id: CLIENT_ID,
@@ -142,7 +166,7 @@ async fn refresh_at(token_url: &Url, client_auth: ClientAuth) -> Result<TokenSet
         audience: Some("the api"),
         dialect: &Dialect::default(),
     };
-    refresh(&outbound(), &registration, &Secret::from(REFRESH_TOKEN.to_owned()), now()).await
+    refresh(outbound, &registration, &Secret::from(REFRESH_TOKEN.to_owned()), now()).await
 }
 
 /// What becomes of a refresh. No failure may hold what was sent, whatever the provider makes of it.
@@ -173,7 +197,7 @@ async fn a_refresh_sends_what_the_rfc_says_and_reads_the_answer() {
     let request = provider.only_request();
     assert!(request.head.starts_with("POST /token HTTP/1.1"));
     assert_eq!(request.header("accept"), Some("application/json"));
-    assert_eq!(request.header("accept-encoding"), None);
+    assert_eq!(request.header("accept-encoding"), Some("identity"));
     assert_eq!(request.header("authorization"), None);
     let expected = [
         ("client_id", CLIENT_ID),
@@ -459,7 +483,7 @@ fn tls_to(greeting: &'static str) -> Url {
 
 #[tokio::test]
 async fn addresses_that_are_not_public_are_refused_by_number_and_by_name() {
-    let strict = Outbound::new(Relaxed::default());
+    let strict = Outbound::new(Relaxed::default(), tls::public_roots());
     for (url, code) in [
         ("http://example.com/", "url-not-allowed"),
         ("http://127.0.0.1/", "url-not-allowed"),

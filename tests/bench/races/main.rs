@@ -22,7 +22,7 @@ use bifrost_local::{Build, Options, Stack};
 use bifrost_tests::{Api, Browser, TestProvider, all_at_once, sign_in, with};
 use serde_json::json;
 
-use build::{RELEASE, cargo, link};
+use build::{RELEASE, cargo, link, target};
 use machine::Machine;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -193,9 +193,7 @@ fn build_all() -> Result<PathBuf> {
         let packages = MEASURED.iter().flat_map(|package| ["-p", package]);
         cargo(&["build", "--release", "--bins"].into_iter().chain(packages).collect::<Vec<_>>())?;
     }
-    // This program is <target>/<profile>/deps/<name>.
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(3).ok_or("not run by cargo")?;
+    let target = target()?;
     let folder = target.join("bench/races");
     fs::create_dir_all(&folder)?;
     for entry in fs::read_dir(target.join("debug"))? {

@@ -31,7 +31,7 @@ use bifrost_tests::Api;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use build::{RELEASE, cargo, link};
+use build::{RELEASE, cargo, link, target};
 use load::Target;
 use machine::Machine;
 use process::{Cpu, Memory};
@@ -133,9 +133,7 @@ async fn main() -> Result<()> {
 fn build_all() -> Result<PathBuf> {
     say("building the functions that set things up");
     cargo(&["build", "--workspace", "--exclude", "bifrost-tests", "--bins"])?;
-    // This program is <target>/<profile>/deps/<name>.
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(3).ok_or("not run by cargo")?;
+    let target = target()?;
     let debug = target.join("debug");
     if !RELEASE {
         return Ok(debug);

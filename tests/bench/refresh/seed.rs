@@ -16,6 +16,7 @@ use bifrost::model::{
     ConnectionId, FoldedName, GrantId, Incarnation, Name, OrganizationId, Problem, Scope, Secret, Timestamp,
 };
 use bifrost::store::{ItemKey, Store};
+use bifrost::tls;
 use bifrost::vault::Vault;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -30,7 +31,7 @@ const AT_ONCE: usize = 16;
 
 pub(crate) async fn run(token_url: &str, count: usize) -> Result<()> {
     let environment = Environment::read();
-    let aws = Aws::from_environment()?;
+    let aws = Aws::from_environment(tls::public_roots())?;
     let store = Store::new(aws.dynamodb(), &environment);
     let vault = Vault::new(aws.kms(), environment.kms_key.clone(), store.clone());
     let seed = Arc::new(Seed { connection: connection(&store, token_url).await?, store, vault });

@@ -475,7 +475,7 @@ async fn whatever_an_endpoint_answers_is_told_apart() {
             ("fail", "invalid_client"),
         ),
         (answer("302 Found", "Location: /login?error=x1\r\n", ""), ("fail", "points to"), ("pass", "")),
-        (String::new(), ("fail", "without a complete answer"), ("fail", "without a complete answer")),
+        (String::new(), ("fail", "no complete HTTP answer"), ("fail", "no complete HTTP answer")),
     ] {
         let address = saying(raw.clone()).await;
         for (endpoint, (status, detail)) in [("token_url", token), ("authorization_url", authorization)] {
