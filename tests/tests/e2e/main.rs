@@ -21,6 +21,7 @@ mod openapi;
 mod organizations;
 mod problems;
 mod providers;
+mod resealer;
 mod restart;
 mod schedule;
 mod secrecy;
