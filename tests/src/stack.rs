@@ -133,6 +133,14 @@ impl RunningStack {
         self.try_invoke("refresher", json!({"shards": {"first": first, "last": last}})).await
     }
 
+    /// Runs the resealer.
+    ///
+    /// # Errors
+    /// When it fails or is killed.
+    pub async fn try_reseal(&self, order: Value) -> Result<Value, InvokeError> {
+        self.try_invoke("resealer", order).await
+    }
+
     async fn try_invoke(&self, function: &'static str, order: Value) -> Result<Value, InvokeError> {
         let stack = Arc::clone(&self.stack);
         RUNTIME.spawn(async move { stack.invoke(function, order).await }).await.unwrap()

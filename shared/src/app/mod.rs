@@ -20,6 +20,7 @@ pub mod mappings;
 pub mod organizations;
 pub mod page;
 pub mod refresh;
+pub mod reseal;
 pub mod resolve;
 mod revoke;
 pub mod session;

@@ -2,10 +2,12 @@
 //!
 //! All are UUIDs, version 7 for new ones, so that they sort by the time of their making.
 
-use std::{fmt, marker::PhantomData, str::FromStr};
+use std::{fmt, marker::PhantomData, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
+
+use super::Timestamp;
 
 /// A UUID that says what it identifies.
 pub struct Id<Kind> {
@@ -38,6 +40,14 @@ impl<Kind> Id<Kind> {
     /// A new, time-ordered id.
     pub fn new() -> Self {
         Self::from(Uuid::now_v7())
+    }
+
+    /// When it was made, to the millisecond, if it is one of ours: version 7. Another one counts as old.
+    pub fn made_at(self) -> Timestamp {
+        let made = self.uuid.get_timestamp().map(|made| made.to_unix());
+        made.map_or(Timestamp::from_unix_seconds(0), |(seconds, nanos)| {
+            Timestamp::from_unix_seconds(seconds as i64) + Duration::from_nanos(u64::from(nanos))
+        })
     }
 
     pub fn uuid(self) -> Uuid {

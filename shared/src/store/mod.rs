@@ -17,6 +17,7 @@ pub mod keys;
 pub mod mappings;
 pub mod organizations;
 pub mod page;
+pub mod sealed;
 pub mod tickets;
 mod transaction;
 

@@ -164,14 +164,36 @@ impl<'a> Transaction<'a> {
 
     /// `condition.values` are those of both the update and its condition.
     pub(super) fn update(
+        self,
+        key: &ItemKey,
+        update: &str,
+        condition: Condition,
+        refused: Refused,
+    ) -> Result<Self, Problem> {
+        let table = self.store.data.clone();
+        self.update_in(table, key, update, condition, refused)
+    }
+
+    pub(super) fn update_data_key(
+        self,
+        key: &ItemKey,
+        update: &str,
+        condition: Condition,
+    ) -> Result<Self, Problem> {
+        let table = self.store.data_keys.clone();
+        self.update_in(table, key, update, condition, Refused::Changed)
+    }
+
+    fn update_in(
         mut self,
+        table: String,
         key: &ItemKey,
         update: &str,
         condition: Condition,
         refused: Refused,
     ) -> Result<Self, Problem> {
         let update = Update::builder()
-            .table_name(&self.store.data)
+            .table_name(table)
             .set_key(Some(key.attributes()))
             .update_expression(update)
             .condition_expression(&condition.expression)

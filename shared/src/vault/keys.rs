@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::version_of;
 use crate::{
-    model::{Code, DataKeyVersion, Problem, Scope, Sealed, Secret},
+    model::{Code, DataKeyVersion, Problem, Scope, Sealed, Secret, Timestamp},
     store::{Batch, Found, ItemKey, Store, data_keys::WrappedKey},
 };
 
@@ -99,6 +99,31 @@ impl Vault {
         }
     }
 
+    /// The data key that is current now; `None` for a scope in which nothing was ever sealed.
+    pub async fn current_if_any(&self, scope: Scope) -> Result<Option<DataKey>, Problem> {
+        let Some(wrapped) = self.store.current_data_key(scope).await? else { return Ok(None) };
+        match self.remembered(scope, wrapped.version) {
+            Some(key) => Ok(Some(key)),
+            None => self.unwrap_current(scope, wrapped).await.map(Some),
+        }
+    }
+
+    /// Gives a scope's data key a successor if it is older than that, or wrapped by another KMS key than new ones are.
+    /// What is under the old one stays readable. False if that was not needed, or somebody else did it.
+    pub async fn rotate_if_due(&self, scope: Scope, limit: Option<Duration>) -> Result<bool, Problem> {
+        let Some(wrapped) = self.store.current_data_key(scope).await? else { return Ok(false) };
+        let too_old = limit.is_some_and(|limit| Timestamp::now().since(wrapped.version.made_at()) >= limit);
+        if !too_old && wrapped.kms_key == self.kms_key {
+            return Ok(false);
+        }
+        let (new, key) = self.generate(scope).await?;
+        let superseded = self.store.supersede_data_key(scope, wrapped.version, &new).await?;
+        if superseded {
+            self.remember(scope, &key, true);
+        }
+        Ok(superseded)
+    }
+
     /// A data key for what is not kept: the one in memory will do, be it current or not.
     pub async fn recent(&self, scope: Scope) -> Result<DataKey, Problem> {
         match self.remembered_current(scope) {
@@ -142,7 +167,7 @@ impl Vault {
         let answer = self
             .kms
             .decrypt()
-            .key_id(&self.kms_key)
+            .key_id(&wrapped.kms_key)
             .ciphertext_blob(Blob::new(wrapped.wrapped.as_bytes()))
             .set_encryption_context(Some(context(scope, wrapped.version)))
             .send()
@@ -166,7 +191,7 @@ impl Vault {
         let incomplete = || Problem::internal("KMS made no complete data key");
         let wrapped = Sealed::from_bytes(answer.ciphertext_blob.ok_or_else(incomplete)?.into_inner());
         let key = DataKey::new(version, answer.plaintext.ok_or_else(incomplete)?);
-        Ok((WrappedKey { version, wrapped }, key))
+        Ok((WrappedKey { version, wrapped, kms_key: self.kms_key.clone() }, key))
     }
 
     fn remembered_current(&self, scope: Scope) -> Option<DataKey> {

@@ -58,6 +58,11 @@ impl DataKey {
         Ok(text.to_owned().into())
     }
 
+    /// Whether a value was sealed under this very key.
+    pub fn sealed(&self, value: &Sealed) -> bool {
+        version_of(value) == Some(self.version())
+    }
+
     fn cipher(&self) -> Result<LessSafeKey, Problem> {
         let key = ring::aead::UnboundKey::new(&AES_256_GCM, self.plain());
         Ok(LessSafeKey::new(key.map_err(|_| Problem::internal("a data key of the wrong length"))?))

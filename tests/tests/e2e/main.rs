@@ -6,6 +6,7 @@
 
 mod access;
 mod audit;
+mod claims;
 mod cleaner;
 mod connect;
 mod connections;
@@ -21,6 +22,7 @@ mod openapi;
 mod organizations;
 mod problems;
 mod providers;
+mod resealer;
 mod restart;
 mod schedule;
 mod secrecy;

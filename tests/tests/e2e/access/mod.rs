@@ -4,3 +4,5 @@ mod gates;
 pub(crate) mod house;
 mod matrix;
 mod routes;
+
+pub(crate) use routes::workspace;

@@ -7,9 +7,9 @@ use bifrost::model::access::Operation;
 use bifrost_local::template::{self, Method, Template};
 
 /// Functions that no route leads to.
-const WITHOUT_ROUTE: [&str; 3] = ["authorizer", "cleaner", "refresher"];
+const WITHOUT_ROUTE: [&str; 4] = ["authorizer", "cleaner", "refresher", "resealer"];
 
-pub(super) fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
