@@ -8,12 +8,14 @@ use maud::{Markup, html};
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 170.0;
 /// The box that the bars stand in.
-const LEFT: f64 = 36.0;
+const LEFT: f64 = 40.0;
 const RIGHT: f64 = WIDTH - 4.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = HEIGHT - 26.0;
 /// What there is can be seen, however little it is.
-const LEAST: f64 = 2.0;
+const LEAST: f64 = 3.0;
+/// The kind that whoever can't tell the colours apart knows by its stripes.
+const STRIPED: &str = "failed";
 /// How many bars lie between two labels of the axis.
 const LABELLED: usize = 6;
 
@@ -47,6 +49,7 @@ struct Piece {
 pub(crate) fn plot<const KINDS: usize>(words: &Words<'_, KINDS>, bars: &[Bar<KINDS>]) -> Markup {
     let Words { id, title, description, nothing, kinds } = words;
     let (title_id, description_id) = (format!("{id}-title"), format!("{id}-description"));
+    let hatch = format!("url(#{id}-hatch)");
     html! {
         figure.plot {
             figcaption { strong { (title) } span.small { (description) } }
@@ -54,7 +57,7 @@ pub(crate) fn plot<const KINDS: usize>(words: &Words<'_, KINDS>, bars: &[Bar<KIN
             @if KINDS > 1 {
                 ul.legend aria-hidden="true" {
                     @for (class, word) in kinds {
-                        li { svg width="12" height="12" viewBox="0 0 12 12" { rect class=(class) width="12" height="12" {} } " " (word) }
+                        li { svg width="12" height="12" viewBox="0 0 12 12" { rect class=(class) width="12" height="12" {} @if *class == STRIPED { rect fill=(hatch) width="12" height="12" {} } } " " (word) }
                     }
                 }
             }
@@ -89,10 +92,9 @@ fn drawing<const KINDS: usize>(words: &Words<'_, KINDS>, bars: &[Bar<KINDS>]) ->
         svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-labelledby={ (title_id) " " (description_id) } {
             title id=(title_id) { (title) }
             desc id=(description_id) { (description) }
-            // Whoever can't tell the colours apart sees stripes.
             defs {
                 pattern id=(hatch) width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
-                    rect class="stripe" width="2" height="4" {}
+                    rect class="stripe" width="1" height="4" {}
                 }
             }
             @for (share, value) in [(0.0, 0), (0.5, top / 2), (1.0, top)] {
@@ -116,7 +118,7 @@ fn drawing<const KINDS: usize>(words: &Words<'_, KINDS>, bars: &[Bar<KINDS>]) ->
                             @if piece.height > 0.0 {
                                 @let (x, width) = (round(x + step * 0.1), round(step * 0.8));
                                 rect class=(class) x=(x) width=(width) y=(round(piece.y)) height=(round(piece.height)) {}
-                                @if *class == "failed" {
+                                @if *class == STRIPED {
                                     rect fill={ "url(#" (hatch) ")" } x=(x) width=(width) y=(round(piece.y)) height=(round(piece.height)) {}
                                 }
                             }
@@ -175,6 +177,7 @@ fn pieces<const KINDS: usize>(counts: [u64; KINDS], top: u64) -> [Piece; KINDS] 
 /// A number that fits beside the axis.
 fn short(number: u64) -> String {
     let units = [
+        (1_000_000_000_000_000_000, "E"),
         (1_000_000_000_000_000, "P"),
         (1_000_000_000_000, "T"),
         (1_000_000_000, "G"),
