@@ -396,6 +396,7 @@ fn ahead(upcoming: &Upcoming, now: Timestamp) -> Markup {
     let at_least = if upcoming.complete { "" } else { "At least " };
     let overdue = match upcoming.overdue {
         0 => String::new(),
+        1 => " 1 of them is due now.".to_owned(),
         count => format!(" {count} of them are due now."),
     };
     let age = now.since(upcoming.as_of).as_secs();

@@ -176,7 +176,9 @@ async fn what_the_sweeps_of_an_hour_did_is_added_up_and_shown() {
     browser.submit(&page, &page.form().set("key", app.root().key())).await;
     let page = browser.open(&format!("{}/console/overview", app.url())).await;
     assert_eq!(page.status, 200);
-    for words in ["4 refreshed and 1 failed in the last 24 hours", "2 tokens that expire", &broken.name] {
+    // The one that failed is due as it was: its connection's breaker holds it back.
+    let upcoming = "3 tokens that expire and are to be refreshed in the next 24 hours, by the hour in UTC. 1 of them is due";
+    for words in ["4 refreshed and 1 failed in the last 24 hours", upcoming, &broken.name] {
         assert!(page.text.contains(words), "{words} is missing in {}", page.text);
     }
 }
@@ -194,7 +196,7 @@ async fn a_sweep_that_can_not_be_added_up_is_as_good_and_as_quick() {
     });
     let begun = Instant::now();
     assert_eq!(counts(&app.sweep().await), [1, 1, 0, 0, 0]);
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(45), "{:?}", begun.elapsed());
     app.stack().end_faults();
     assert!(swept_hours(app.stack()).await.is_empty());
     assert!(app.stack().logs().contains("the sweep is missing in its hour's sum"));
