@@ -230,7 +230,7 @@ mod tests {
             "2026-02-01T11:59:59Z",
             "2026-02-01T12:00:00Z",
         ];
-        due.map(|due| upcoming.count(at(due)));
+        due.into_iter().for_each(|due| upcoming.count(at(due)));
         assert_eq!((upcoming.hours[0], upcoming.hours[1], upcoming.hours[23]), (4, 1, 1));
         assert_eq!((upcoming.overdue, upcoming.total()), (2, 6));
         let hours: Vec<_> = upcoming.hours().map(|(hour, _)| hour).collect();
