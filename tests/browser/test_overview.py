@@ -86,7 +86,7 @@ def test_what_the_schedule_refreshes_is_plotted_and_told_in_a_table(root, api, s
         past = root.get_by_role("img", name=re.compile("Scheduled refreshes"))
         text = root.get_by_role("main").inner_text()
         counts = re.search(r"(\d+) refreshed and (\d+) failed in the last 24 hours", text)
-        upcoming = re.search(r"(\d+) tokens? that expire", text)
+        upcoming = re.search(r"(\d+) tokens? that expires?", text)
         if int(counts[1]) >= 1 and int(counts[2]) >= 1 and int(upcoming[1]) >= 1:
             break
         assert time.time() < deadline, text

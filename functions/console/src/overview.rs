@@ -112,7 +112,7 @@ async fn own(visit: &Visit<'_>) -> Result<Markup, Problem> {
             why: html! { (of_grant(status)) },
         });
     }
-    needs.sort_by_key(|need| need.urgency);
+    sort(&mut needs);
     let rows = html! { @for connection in &survey.connections { (connection_row(connection, visit.now)) } };
     Ok(html! {
         p { "What " strong { (organization.name) } " is connected to." }
@@ -193,10 +193,13 @@ struct Need {
 fn needs(survey: &Survey, now: Timestamp) -> Vec<Need> {
     let mut needs: Vec<Need> =
         survey.connections.iter().filter_map(|connection| need(connection, now)).collect();
-    // One line for all organizations of a connection in the same trouble would hide who is in it; but they may be many.
     needs.extend(survey.grants.iter().map(need_of_grant));
-    needs.sort_by_key(|need| need.urgency);
+    sort(&mut needs);
     needs
+}
+
+fn sort(needs: &mut [Need]) {
+    needs.sort_by(|a, b| (a.urgency, &a.what, a.scope).cmp(&(b.urgency, &b.what, b.scope)));
 }
 
 fn need(connection: &ConnectionView, now: Timestamp) -> Option<Need> {
@@ -354,7 +357,7 @@ const STATUSES: [ConnectionStatus; 5] = [
     ConnectionStatus::NotConnected,
 ];
 
-/// `14:00`, and `31 14:00–15:00` in full, for the days differ.
+/// `14:00`, and in full, for there are two days: `2026-01-31 14:00–15:00`.
 fn hour_words(hour: Timestamp) -> (String, String) {
     let next = hour + std::time::Duration::from_secs(3600);
     let (hour, next) = (hour.to_string(), next.to_string());
@@ -401,9 +404,12 @@ fn ahead(upcoming: &Upcoming, now: Timestamp) -> Markup {
     };
     let age = now.since(upcoming.as_of).as_secs();
     let age = if age < 2 { String::new() } else { format!(" As of {age} seconds ago.") };
+    let tokens = match upcoming.total() {
+        1 => "1 token that expires and is".to_owned(),
+        count => format!("{count} tokens that expire and are"),
+    };
     let description = format!(
-        "{at_least}{} that expire and are to be refreshed in the next {HOURS} hours, by the hour in UTC.{overdue}{age}",
-        words::counted(usize::try_from(upcoming.total()).unwrap_or(usize::MAX), "token", "tokens"),
+        "{at_least}{tokens} to be refreshed in the next {HOURS} hours, by the hour in UTC.{overdue}{age}"
     );
     let words = Words {
         id: "ahead",
@@ -413,4 +419,46 @@ fn ahead(upcoming: &Upcoming, now: Timestamp) -> Markup {
         kinds: [("due", "To be refreshed")],
     };
     plot(&words, &bars)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upcoming(first_hours: &[u64], overdue: u64, complete: bool) -> Upcoming {
+        let mut hours = [0; HOURS];
+        hours[..first_hours.len()].copy_from_slice(first_hours);
+        let as_of = Timestamp::from_unix_seconds(1_800_000_000);
+        Upcoming { as_of, first: Timestamp::from_unix_seconds(1_799_998_400), hours, overdue, complete }
+    }
+
+    fn told(upcoming: &Upcoming, seconds_later: u64) -> String {
+        let now = upcoming.as_of + std::time::Duration::from_secs(seconds_later);
+        ahead(upcoming, now).into_string()
+    }
+
+    #[test]
+    fn what_was_not_counted_to_the_end_is_at_least_so_many() {
+        assert!(told(&upcoming(&[2, 1], 0, true), 0).contains(">3 tokens that expire"));
+        assert!(told(&upcoming(&[2, 1], 0, false), 0).contains(">At least 3 tokens that expire"));
+    }
+
+    #[test]
+    fn what_is_overdue_and_how_old_the_answer_is_are_said_where_they_are_so() {
+        let text = told(&upcoming(&[1], 0, true), 0);
+        assert!(
+            text.contains(">1 token that expires and is")
+                && !text.contains("due now")
+                && !text.contains("As of")
+        );
+        assert!(told(&upcoming(&[1], 1, true), 0).contains("1 of them is due now."));
+        assert!(told(&upcoming(&[2], 2, true), 40).contains("2 of them are due now. As of 40 seconds ago."));
+        assert!(told(&upcoming(&[], 0, true), 0).contains("Nothing is to be refreshed in this time"));
+    }
+
+    #[test]
+    fn hours_of_two_days_are_told_apart() {
+        let hour: Timestamp = "2026-01-31T23:00:00Z".parse().unwrap();
+        assert_eq!(hour_words(hour), ("23:00".to_owned(), "2026-01-31 23:00–00:00".to_owned()));
+    }
 }
