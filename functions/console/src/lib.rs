@@ -20,6 +20,7 @@ mod integrations;
 mod keys;
 mod organizations;
 mod overview;
+mod plot;
 mod providers;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! One request of somebody who is signed in.
 
+use std::sync::Arc;
+
 use bifrost::{
     app::{Bifrost, session::Session},
     edge::Request,
@@ -18,7 +20,7 @@ pub(crate) const MOST_TO_CHOOSE_FROM: usize = 1000;
 
 /// Who asks what, and everything that a page needs to answer.
 pub(crate) struct Visit<'a> {
-    pub(crate) bifrost: &'a Bifrost,
+    pub(crate) bifrost: &'a Arc<Bifrost>,
     pub(crate) request: &'a Request,
     pub(crate) now: Timestamp,
     session: Session,
@@ -26,7 +28,11 @@ pub(crate) struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    pub(crate) fn new(bifrost: &'a Bifrost, request: &'a Request, session: Session) -> Result<Self, Problem> {
+    pub(crate) fn new(
+        bifrost: &'a Arc<Bifrost>,
+        request: &'a Request,
+        session: Session,
+    ) -> Result<Self, Problem> {
         let form = if request.is_post() { request.form_fields()? } else { Vec::new() };
         Ok(Self { bifrost, request, now: Timestamp::now(), session, form })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bifrost::model::{Timestamp, connection::ConnectionStatus};
+use bifrost::model::{Timestamp, connection::ConnectionStatus, grant::GrantStatus};
 use maud::{Markup, html};
 
 /// A point in time as seen from now, with the exact one on hover: "in 12 minutes", "3 days ago".
@@ -58,6 +58,16 @@ pub(crate) fn status(status: ConnectionStatus) -> Markup {
         ConnectionStatus::Reauthorize => ("bad", "Reconnect needed"),
     };
     badge(class, word)
+}
+
+/// The same of a grant, which a connection has for itself or for an organization.
+pub(crate) fn grant_status(grant: GrantStatus) -> Markup {
+    status(match grant {
+        GrantStatus::New | GrantStatus::Disconnected => ConnectionStatus::NotConnected,
+        GrantStatus::Active => ConnectionStatus::Active,
+        GrantStatus::Failing => ConnectionStatus::Failing,
+        GrantStatus::Reauthorize => ConnectionStatus::Reauthorize,
+    })
 }
 
 /// A word with a colour, for those who see it: `good`, `warn`, `bad`, `idle`.

@@ -68,14 +68,33 @@ impl Bifrost {
         Ok(page.filter_map(|key| caller.manages_keys_with(key.role).then(|| key.into())))
     }
 
-    /// Revokes a key, and with it those that it made.
-    pub async fn revoke_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<(), Problem> {
+    /// A key that the caller may revoke.
+    pub async fn api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<ApiKeyView, Problem> {
         let visible =
             |key: &ApiKey| caller.may(Operation::KeysRevoke, key.home) && caller.manages_keys_with(key.role);
         let key = self.store.api_key(id).await?.filter(visible);
-        let missing = || Problem::not_found("key", id);
-        key.ok_or_else(missing)?;
-        self.store.delete_api_key(id).await?.then_some(()).ok_or_else(missing)
+        key.map(ApiKeyView::from).ok_or_else(|| Problem::not_found("key", id))
+    }
+
+    /// The keys among the first so many of its own scope that a key made, itself or through others; and whether the scope
+    /// has no more keys. Those that it made in other scopes are not looked for.
+    pub async fn api_keys_made_by(
+        &self,
+        key: &ApiKeyView,
+        limit: usize,
+    ) -> Result<(Vec<ApiKeyView>, bool), Problem> {
+        let home = key.organization_id.map_or(Scope::Global, Scope::Organization);
+        let page = self.page(Listing::api_keys(home), PageRequest { limit, cursor: None }).await?;
+        let page = self.store.read_api_keys(page).await?;
+        let complete = page.next.is_none();
+        let made = page.filter_map(|other| other.ancestors.contains(&key.id).then(|| other.into()));
+        Ok((made.rows.into_iter().map(|row| row.item).collect(), complete))
+    }
+
+    /// Revokes a key, and with it those that it made.
+    pub async fn revoke_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<(), Problem> {
+        self.api_key(caller, id).await?;
+        self.store.delete_api_key(id).await?.then_some(()).ok_or_else(|| Problem::not_found("key", id))
     }
 
     /// The maker's key and those that made it; none for the root key.

@@ -16,11 +16,12 @@ use crate::{
         access::Caller,
         config::StoredConfig,
         connection::Connection,
+        grant::{Grant, GrantStatus},
         input::EntityId,
         integration::Integration,
         mapping::{Mapping, NewMapping},
     },
-    store::{ItemKey, Page, page::Listing},
+    store::{Batch, ItemKey, Page, page::Listing},
 };
 
 /// A mapping as answers show it.
@@ -41,6 +42,17 @@ pub struct MappingView {
     pub updated_at: Timestamp,
     #[serde(skip)]
     pub revision: u64,
+}
+
+/// What an organization is mapped to, at a glance.
+#[derive(Debug)]
+pub struct MappedTo {
+    pub integration: Name,
+    pub entity_id: Option<String>,
+    pub entity_name: Option<String>,
+    pub missing_config: Vec<String>,
+    /// How its own grant on the platform's connection is doing, where it has one.
+    pub own_grant: Option<GrantStatus>,
 }
 
 /// What a PUT did.
@@ -164,6 +176,68 @@ impl Bifrost {
         let entity_id = entity_id.map(EntityId::as_str);
         let wanted = |shown: &MappingView| entity_id.is_none_or(|id| shown.entity_id.as_deref() == Some(id));
         Ok(Page::single(Listing::mappings(integration.id), shown.filter(wanted)))
+    }
+}
+
+impl Bifrost {
+    /// What an organization is mapped to, the first so many by integration; and whether that is all.
+    pub async fn mapped_to(
+        &self,
+        organization: OrganizationId,
+        limit: usize,
+    ) -> Result<(Vec<MappedTo>, bool), Problem> {
+        let page: Page<ItemKey> = self.store.page(Listing::mappings_to(organization), limit, None).await?;
+        let mut batch = Batch::default();
+        for key in page.items() {
+            batch.data(key.clone());
+            key.mapped_integration().map(|integration| batch.data(integration));
+        }
+        let mut found = self.store.read(batch).await?;
+        let mut mapped = Vec::new();
+        for key in page.items() {
+            let mapping: Option<Mapping> = found.take(key)?;
+            let integration = key.mapped_integration().map(|key| found.take::<Integration>(&key));
+            let (Some(mapping), Some(integration)) = (mapping, integration.transpose()?.flatten()) else {
+                continue;
+            };
+            // One of an integration that is gone, of the same name.
+            if mapping.integration_id == integration.id {
+                mapped.push((mapping, integration));
+            }
+        }
+        let scope = Scope::Organization(organization);
+        let keys = |integration: &Integration| {
+            let connection = integration.connection_name().folded();
+            let grant = ItemKey::grant(scope, Scope::Global, &connection);
+            (ItemKey::connection(Scope::Global, &connection), grant)
+        };
+        let mut batch = Batch::default();
+        for (_, integration) in &mapped {
+            let (connection, grant) = keys(integration);
+            batch.data(connection).data(grant);
+        }
+        let found = self.store.read(batch).await?;
+        let view = |(mapping, integration): (Mapping, Integration)| {
+            let (connection, grant) = keys(&integration);
+            // Several integrations may use one connection.
+            let (connection, grant) =
+                (found.look_at::<Connection>(&connection)?, found.look_at::<Grant>(&grant)?);
+            let grant = connection.zip(grant).filter(|(connection, grant)| {
+                grant.connection_id == connection.id && grant.status.is_connected()
+            });
+            let own_grant = grant.map(|(_, grant)| grant.status);
+            Ok(MappedTo {
+                missing_config: integration
+                    .config_schema
+                    .missing(&integration.defaults, Some(&mapping.config)),
+                integration: integration.name,
+                entity_id: mapping.entity_id,
+                entity_name: mapping.entity_name,
+                own_grant,
+            })
+        };
+        let mapped = mapped.into_iter().map(view).collect::<Result<_, Problem>>()?;
+        Ok((mapped, page.next.is_none()))
     }
 }
 

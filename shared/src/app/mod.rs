@@ -17,7 +17,9 @@ pub mod edit_mapping;
 pub mod integrations;
 mod lookup;
 pub mod mappings;
+pub mod once;
 pub mod organizations;
+pub mod overview;
 pub mod page;
 pub mod refresh;
 pub mod reseal;
@@ -55,6 +57,7 @@ pub struct Bifrost {
     secrets: client_secret::Secrets,
     signing_keys: signing_keys::SigningKeys,
     accepted: credentials::Accepted,
+    upcoming: overview::Remembered,
     outbound: Outbound,
     /// By integration, the connection that it used when its mappings were last listed.
     connections_listed: Mutex<HashMap<FoldedName, FoldedName>>,
@@ -82,6 +85,7 @@ impl Bifrost {
             secrets,
             signing_keys,
             accepted: credentials::Accepted::default(),
+            upcoming: overview::Remembered::default(),
             outbound,
             connections_listed: Mutex::default(),
         })

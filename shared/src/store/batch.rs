@@ -63,6 +63,13 @@ impl Found {
     }
 }
 
+impl Found {
+    /// An item as what it is, for others to look at as well.
+    pub fn look_at<T: DeserializeOwned>(&self, key: &ItemKey) -> Result<Option<T>, Problem> {
+        self.0.get(key).cloned().map(from_item).transpose()
+    }
+}
+
 impl Store {
     /// One `BatchGetItem` for up to 100 items; keys that DynamoDB leaves unprocessed are asked for again.
     pub async fn read(&self, batch: Batch) -> Result<Found, Problem> {

@@ -116,6 +116,12 @@ pub struct DuePage {
     pub next: Option<DuePosition>,
 }
 
+/// When something in the index is due.
+#[derive(Deserialize)]
+struct Due {
+    refresh_at: i64,
+}
+
 /// Where in a shard's due grants a page ended.
 #[derive(Clone, Debug)]
 pub struct DuePosition(Item);
@@ -365,6 +371,29 @@ impl Store {
         Ok((u64::try_from(answer.count).unwrap_or(0), answer.last_evaluated_key.map(DuePosition)))
     }
 
+    /// When grants of a shard are due until then, the most overdue first, and whether these are all: at most as many are
+    /// read as so many answers of DynamoDB hold.
+    pub async fn due_times(
+        &self,
+        shard: u16,
+        until: Timestamp,
+        answers: usize,
+    ) -> Result<(Vec<Timestamp>, bool), Problem> {
+        let (mut times, mut after) = (Vec::new(), None);
+        for _ in 0..answers {
+            let query = self.due_query(shard, until, after).projection_expression("refresh_at");
+            let answer = query.send().await.map_err(problem)?;
+            for item in answer.items.unwrap_or_default() {
+                times.push(Timestamp::from_unix_seconds(from_item::<Due>(item)?.refresh_at));
+            }
+            after = answer.last_evaluated_key.map(DuePosition);
+            if after.is_none() {
+                return Ok((times, true));
+            }
+        }
+        Ok((times, false))
+    }
+
     fn due_query(&self, shard: u16, now: Timestamp, after: Option<DuePosition>) -> QueryFluentBuilder {
         self.client
             .query()
@@ -423,6 +452,19 @@ impl Store {
         let mut named: Vec<Named> = self.all(&Listing::named(&connection.name.folded(), owner)).await?;
         named.retain(|named| named.connection_id == Some(connection.id));
         Ok(named)
+    }
+
+    /// The first so many of the same, for showing; and whether these are all.
+    pub async fn some_grants_on(
+        &self,
+        connection: (ConnectionId, &FoldedName),
+        limit: usize,
+    ) -> Result<(Vec<Named>, bool), Problem> {
+        let (id, name) = connection;
+        let page = self.page::<Named>(Listing::named(name, None), limit, None).await?;
+        let complete = page.next.is_none();
+        let named = page.rows.into_iter().map(|row| row.item);
+        Ok((named.filter(|named| named.connection_id == Some(id)).collect(), complete))
     }
 
     /// The connections of this name that organizations from `first` to `last` own, and their grants on any of that

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Deserialize;
 
-use crate::model::{ApiKeyId, DataKeyVersion, FoldedName, IntegrationId, OrganizationId, Scope};
+use crate::model::{ApiKeyId, DataKeyVersion, FoldedName, IntegrationId, OrganizationId, Scope, Timestamp};
 
 /// The partition and sort key of an item. They are part of what a sealed value is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -48,6 +48,17 @@ impl ItemKey {
     /// Where a session of the console would be, if it were stored: what it is sealed for.
     pub fn session() -> Self {
         Self::new("SESSION", META)
+    }
+
+    /// The mark of something that may happen once.
+    pub(super) fn once(hash: &str) -> Self {
+        Self::new(format!("ONCE#{hash}"), META)
+    }
+
+    /// What the sweeps did within the hour that began then.
+    pub(super) fn swept_hour(hour: Timestamp) -> Self {
+        // The texts of times sort as they do; to the hour they are 13 characters long.
+        Self::new(partition(Scope::Global), format!("SWEPT#{}", &hour.to_string()[..13]))
     }
 
     pub fn integration(name: &FoldedName) -> Self {

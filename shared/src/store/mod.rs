@@ -15,9 +15,11 @@ pub mod integrations;
 pub mod item;
 pub mod keys;
 pub mod mappings;
+pub mod once;
 pub mod organizations;
 pub mod page;
 pub mod sealed;
+pub mod sweeps;
 pub mod tickets;
 mod transaction;
 

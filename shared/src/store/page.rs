@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, Select},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
@@ -14,7 +17,7 @@ use super::{
         organizations_partition, partition,
     },
 };
-use crate::model::{FoldedName, IntegrationId, OrganizationId, Problem, Scope};
+use crate::model::{FoldedName, IntegrationId, OrganizationId, Problem, Scope, Timestamp};
 
 /// How many answers make up a page at most. DynamoDB ends each at 1 MB.
 const ANSWERS: usize = 4;
@@ -74,7 +77,7 @@ impl Listing {
     }
 
     /// An organization's mappings, by the integrations' folded names; those of deleted integrations too.
-    pub(super) fn mappings_to(organization: OrganizationId) -> Self {
+    pub fn mappings_to(organization: OrganizationId) -> Self {
         Self::table(partition(Scope::Organization(organization)), MAPPING_PREFIX)
     }
 
@@ -86,6 +89,12 @@ impl Listing {
     /// Deletions that are not finished.
     pub(super) fn cleanups() -> Self {
         Self::table(CLEANUPS.to_owned(), "")
+    }
+
+    /// What the sweeps did, by the hour.
+    pub(super) fn swept_hours(first: Timestamp, last: Timestamp) -> Self {
+        let (first, last) = (ItemKey::swept_hour(first), ItemKey::swept_hour(last));
+        Self { index: Index::Table, partition: first.pk, range: Range::Between(first.sk, last.sk) }
     }
 
     /// All that an organization owns.
@@ -243,6 +252,21 @@ impl Store {
         }
     }
 
+    /// How many there are, and whether these are all: so many are counted as a few answers of DynamoDB tell.
+    pub async fn count(&self, listing: &Listing) -> Result<(u64, bool), Problem> {
+        let (mut count, mut start) = (0, None);
+        for _ in 0..ANSWERS {
+            let query = self.querying(listing).select(Select::Count).set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(problem)?;
+            count += u64::try_from(answer.count).unwrap_or(0);
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok((count, true));
+            }
+        }
+        Ok((count, false))
+    }
+
     /// One answer of DynamoDB, and the key to go on from.
     async fn query(
         &self,
@@ -250,6 +274,17 @@ impl Store {
         start: Option<Item>,
         limit: Option<usize>,
     ) -> Result<(Vec<Item>, Option<Item>), Problem> {
+        let answer = self
+            .querying(listing)
+            .set_exclusive_start_key(start)
+            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .send()
+            .await
+            .map_err(problem)?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
+    }
+
+    fn querying(&self, listing: &Listing) -> QueryFluentBuilder {
         let (partition, sort) = listing.index.keys();
         let mut names = HashMap::from([("#partition".to_owned(), partition.to_owned())]);
         let mut values = HashMap::from([(":partition".to_owned(), text(&listing.partition))]);
@@ -266,8 +301,7 @@ impl Store {
             names.insert("#sort".to_owned(), sort.to_owned());
             values.extend(bounds.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
         }
-        let answer = self
-            .client
+        self.client
             .query()
             .table_name(&self.data)
             .set_index_name(listing.index.name().map(str::to_owned))
@@ -275,12 +309,6 @@ impl Store {
             .key_condition_expression(condition)
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
-            .set_exclusive_start_key(start)
-            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-            .send()
-            .await
-            .map_err(problem)?;
-        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 }
 

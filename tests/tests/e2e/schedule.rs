@@ -1,9 +1,9 @@
 //! The refresher: what it finds due, what it leaves alone, and what it reports.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bifrost_local::provider::Fault;
-use bifrost_tests::{RunningStack, TestApp, TestProvider, pause, with};
+use bifrost_local::{Fault as AwsFault, provider::Fault};
+use bifrost_tests::{Browser, RunningStack, TestApp, TestProvider, pause, with};
 use serde_json::{Value, json};
 
 /// A provider whose tokens live for so many seconds; they are due after half of them.
@@ -123,6 +123,84 @@ async fn one_slow_provider_does_not_hold_up_the_others() {
     };
     let (report, ()) = tokio::join!(app.sweep(), quick_is_done);
     assert_eq!(counts(&report), [40, 40, 0, 0, 0]);
+}
+
+/// What the sweeps have done by the table's own account, hour by hour: how many were refreshed, and how many failed.
+async fn swept_hours(stack: &RunningStack) -> Vec<[u64; 2]> {
+    let scan = json!({
+        "TableName": data_table(stack).await, "FilterExpression": "begins_with(sk, :swept)",
+        "ExpressionAttributeValues": {":swept": {"S": "SWEPT#"}},
+    });
+    let found = stack.aws("DynamoDB_20120810.Scan", scan).await.unwrap();
+    let number =
+        |item: &Value, name: &str| -> u64 { item[name]["N"].as_str().unwrap().parse::<u64>().unwrap() };
+    let now = u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap();
+    let hours = found["Items"].as_array().unwrap().iter().map(|item| {
+        let kept = number(item, "expires_on") - now;
+        assert!((6 * 86_400..=8 * 86_400).contains(&kept), "it goes by itself, but not too soon: {item}");
+        ["refreshed", "failed"].map(|count| number(item, count))
+    });
+    hours.collect()
+}
+
+/// Those of all hours, for a test may run over the end of one.
+fn all_hours(hours: &[[u64; 2]]) -> [u64; 2] {
+    hours.iter().fold([0, 0], |sum, hour| [sum[0] + hour[0], sum[1] + hour[1]])
+}
+
+#[tokio::test]
+async fn what_the_sweeps_of_an_hour_did_is_added_up_and_shown() {
+    let app = TestApp::alone().await;
+    let (good, bad) = (brief(4).await, brief(4).await);
+    app.connected_for_many(&good, 2).await;
+    let broken = app.connected(&bad).await;
+    bad.control().set_client_secret(&bad.client_id, "another");
+    good.control().set_access_token_lifetime(Duration::from_secs(6));
+    assert_eq!(counts(&app.sweep().await), [0, 0, 0, 0, 0]);
+    assert_eq!(
+        swept_hours(app.stack()).await,
+        Vec::<[u64; 2]>::new(),
+        "a sweep that did nothing writes nothing"
+    );
+    pause(2_500).await;
+    assert_eq!(counts(&app.sweep().await), [3, 2, 1, 0, 0]);
+    assert_eq!(all_hours(&swept_hours(app.stack()).await), [2, 1]);
+    pause(3_500).await;
+    good.control().set_access_token_lifetime(Duration::from_secs(3600));
+    let [_, refreshed, failed, ..] = counts(&app.sweep().await);
+    assert_eq!((refreshed, failed), (2, 0));
+    assert_eq!(all_hours(&swept_hours(app.stack()).await), [4, 1]);
+
+    let mut browser = Browser::new();
+    let page = browser.open(&format!("{}/console/sign-in", app.url())).await;
+    browser.submit(&page, &page.form().set("key", app.root().key())).await;
+    let page = browser.open(&format!("{}/console/overview", app.url())).await;
+    assert_eq!(page.status, 200);
+    // The one that failed is due as it was: its connection's breaker holds it back.
+    let upcoming = "3 tokens that expire and are to be refreshed in the next 24 hours, by the hour in UTC. 1 of them is due";
+    for words in ["4 refreshed and 1 failed in the last 24 hours", upcoming, &broken.name] {
+        assert!(page.text.contains(words), "{words} is missing in {}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_that_can_not_be_added_up_is_as_good_and_as_quick() {
+    let app = TestApp::alone().await;
+    let provider = brief(4).await;
+    let connection = app.connected(&provider).await;
+    pause(2_500).await;
+    provider.control().set_access_token_lifetime(Duration::from_secs(3600));
+    app.stack().set_fault_hook(|call| {
+        let adding = call.body.windows(6).any(|part| part == b"SWEPT#");
+        adding.then(AwsFault::throughput_exceeded)
+    });
+    let begun = Instant::now();
+    assert_eq!(counts(&app.sweep().await), [1, 1, 0, 0, 0]);
+    assert!(begun.elapsed() < Duration::from_secs(45), "{:?}", begun.elapsed());
+    app.stack().end_faults();
+    assert!(swept_hours(app.stack()).await.is_empty());
+    assert!(app.stack().logs().contains("the sweep is missing in its hour's sum"));
+    assert_eq!(app.token(&connection).await.expect(200)["generation"], 2);
 }
 
 /// The table of everything but the data keys.

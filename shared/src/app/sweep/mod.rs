@@ -17,7 +17,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::task::{Id as TaskId, JoinError, JoinSet};
 
-use super::{Bifrost, Deadline, lookup::Reached, refresh::Mishap};
+use super::{Bifrost, Deadline, lookup::Reached, overview, refresh::Mishap};
 use crate::{
     model::{
         Code, Problem, Scope, Timestamp,
@@ -41,6 +41,9 @@ const CONCURRENCY: usize = 96;
 const STOP_BEFORE: Duration = Duration::from_secs(56);
 /// What is left is counted for as long as there is no risk in it.
 const STOP_COUNTING_BEFORE: Duration = Duration::from_secs(10);
+/// How long the table may take to add a sweep up, and what must be left for that.
+const PATIENCE_TO_ADD: Duration = Duration::from_secs(2);
+const STOP_ADDING_BEFORE: Duration = Duration::from_secs(4);
 /// How many keys of due grants are read at a time: 100 kB.
 const PAGE: i32 = 500;
 /// How many of those that expire are named in the log.
@@ -164,7 +167,25 @@ impl Bifrost {
         let expiring = if first == 0 { self.expiring(now).await } else { None };
         // In a box, because futures within futures are types within types, and the compiler's patience is finite.
         let sweep = Box::pin(run.finished()).await;
+        self.add_up(sweep.report, deadline).await;
         Ok(Sweep { expiring, ..sweep })
+    }
+
+    /// Adds the sweep to its hour, for people to look at. It is over, and right, whether or not that works.
+    async fn add_up(&self, report: SweepReport, deadline: Deadline) {
+        let SweepReport { refreshed, failed, .. } = report;
+        if refreshed + failed == 0 || deadline.remaining() < STOP_ADDING_BEFORE {
+            return;
+        }
+        let hour = overview::hour_of(Timestamp::now());
+        let adding = self.store.add_to_swept_hour(hour, refreshed, failed);
+        match tokio::time::timeout(PATIENCE_TO_ADD, adding).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => {
+                tracing::warn!(cause = problem.cause_chain(), "the sweep is missing in its hour's sum");
+            }
+            Err(_) => tracing::warn!("the sweep is missing in its hour's sum: the table did not answer"),
+        }
     }
 
     /// That it can't be told now is no reason to fail: the next minute's sweep tells it.
