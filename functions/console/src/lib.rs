@@ -7,6 +7,7 @@
 //! Every form carries the session's token, which is checked in one place, here, before any section sees a POST.
 
 mod assets;
+mod config_fields;
 mod form;
 mod layout;
 mod reply;
