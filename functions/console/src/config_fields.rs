@@ -77,8 +77,13 @@ impl ConfigFields<'_> {
         if errors.is_empty() { Ok(values) } else { Err(errors) }
     }
 
-    /// None: as it is.
-    fn read_one(&self, field: &ConfigField, typed: &str, unset: bool) -> Result<Option<Value>, String> {
+    /// The value that a text stands for in a field. None: as it is.
+    pub(crate) fn read_one(
+        &self,
+        field: &ConfigField,
+        typed: &str,
+        unset: bool,
+    ) -> Result<Option<Value>, String> {
         // What browsers send of several lines ends them in both characters.
         let typed = typed.replace("\r\n", "\n");
         let stored = self.stored.get(&field.key);
@@ -99,6 +104,17 @@ impl ConfigFields<'_> {
             "" => Ok(Some(Value::Null)),
             text => parse(field, text).map(Some),
         }
+    }
+
+    /// What the cells of a list hold for the stored values, by key. Without the secrets.
+    pub(crate) fn texts(&self) -> Vec<(&str, String)> {
+        let text = |field: &ConfigField| match self.stored.get(&field.key) {
+            // Of a list of options, too.
+            Some(Value::String(text)) if field.r#type == ConfigType::String => Some(text.clone()),
+            _ => self.shown(field),
+        };
+        let fields = self.schema.fields().iter();
+        fields.filter_map(|field| Some((field.key.as_str(), text(field)?))).collect()
     }
 
     fn name(&self, field: &ConfigField) -> String {
@@ -241,7 +257,7 @@ fn kind_hint(field: &ConfigField) -> Option<&'static str> {
 }
 
 /// The value that a text stands for. Whether it is among the options is for the use case to say.
-pub(crate) fn parse(field: &ConfigField, text: &str) -> Result<Value, String> {
+fn parse(field: &ConfigField, text: &str) -> Result<Value, String> {
     let json = || serde_json::from_str::<Value>(text).ok();
     match (field.r#type, &field.options) {
         (ConfigType::Secret, _) => Ok(Value::from(text)),
