@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -114,7 +115,9 @@ def test_saving_leads_on_to_the_sign_in_if_a_token_is_to_be_linked(root, api, st
     request = asked.value
     assert request.method == "POST" and "form_token=" in request.post_data
     query = request.url.split("?", 1)[1]
-    assert f"organization_id={acme['id']}" in query and "scope=global" in query
+    assert f"organization_id={acme['id']}" in query and "scope=" not in query
+    back = f"integrations/{name}/mappings/{acme['id']}"
+    assert parse_qs(query)["back"] == [back]
     assert mapping(api, name, acme)["entity_id"] == "42"
 
 

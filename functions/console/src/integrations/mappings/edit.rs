@@ -118,7 +118,7 @@ pub(super) async fn change(
         @if form.problem().is_some_and(|problem| problem.code == Code::StaleRevision) {
             p.notice.warn { "What you typed is kept below. " a href=(here) { "Open the mapping as it is now" } " to change that instead." }
         }
-        (tokens::card(visit, integration, &row, &here))
+        (tokens::card(visit, integration, &row))
         @if visit.may(Operation::MappingsPut, scope) {
             (form.around(&here, &inputs(visit, integration, &form, &fields, &row, whole)))
         } @else {
@@ -158,7 +158,7 @@ async fn after(
     let here = address(integration, &organization.to_string());
     if visit.ticked("link") {
         let row = visit.bifrost.mapping_row(visit.caller(), &integration.name, organization).await?;
-        let actions = tokens::Actions::of(visit, integration, organization, row.tokens.as_ref(), &here);
+        let actions = tokens::Actions::on_its_page(visit, integration, &row);
         if let Some(address) = actions.connect_address() {
             return Ok(Reply::PostAgain(address.to_owned()));
         }

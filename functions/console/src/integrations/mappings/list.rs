@@ -12,7 +12,7 @@ use bifrost::{
 use maud::{Markup, html};
 
 use super::{
-    Tab, address, asked, entity_label, filtered, organization_label, table_address,
+    Tab, address, asked, entity_label, filtered, organization_label, place, table_address,
     tokens::{self, Actions},
 };
 use crate::{
@@ -42,13 +42,14 @@ pub(super) async fn page(visit: &Visit<'_>, integration: &IntegrationView) -> Re
     };
     let show = show.map(|(word, ..)| *word);
     let here = |cursor| filtered(integration, &[("q", text), ("show", show), ("cursor", cursor)]);
+    let back = place(integration, "", &[("q", text), ("show", show), ("cursor", request.cursor)]);
     let rows: Vec<&MappingRow> = found.items().collect();
     let all = visit.caller().lists_all_mappings();
     let is_filtered = text.is_some() || show.is_some();
     let body = html! {
         @if all { (bar(visit, integration, text, show)) }
         @if !rows.is_empty() {
-            (table(visit, integration, &rows, &here(request.cursor)))
+            (table(visit, integration, &rows, &back))
         } @else if next.is_some() {
             (ui::empty_state("None here", &html! { p { "None of those looked through so far is like that: go on to the next page." } }))
         } @else if is_filtered || request.cursor.is_some() {
@@ -67,9 +68,13 @@ pub(super) fn done(word: &str) -> Option<&'static str> {
         "added" => "The mapping was added.",
         "saved" => "The mapping was saved.",
         "unlinked" => "The organization was unlinked.",
-        "connected" => "The OAuth token was linked.",
+        "signed-in" => "The OAuth token was linked.",
         "refreshed" => "The token was refreshed.",
         "disconnected" => "The OAuth token was disconnected.",
+        "disconnected-revoked" => "The OAuth token was disconnected, and revoked at the provider.",
+        "disconnected-refused" => {
+            "The OAuth token was disconnected here, but the provider did not revoke it."
+        }
         _ => return None,
     })
 }
@@ -132,19 +137,19 @@ fn nothing_yet(visit: &Visit<'_>, integration: &IntegrationView, all: bool) -> M
     }
 }
 
-fn table(visit: &Visit<'_>, integration: &IntegrationView, rows: &[&MappingRow], here: &str) -> Markup {
+fn table(visit: &Visit<'_>, integration: &IntegrationView, rows: &[&MappingRow], back: &str) -> Markup {
     let label = entity_label(integration);
     let head = ["Organization", label.as_str(), "Entity name", "Status", "Configuration", "Actions"];
-    let rows = html! { @for row in rows { (table_row(visit, integration, row, here)) } };
+    let rows = html! { @for row in rows { (table_row(visit, integration, row, back)) } };
     ui::table("Mappings", &head, &rows)
 }
 
-fn table_row(visit: &Visit<'_>, integration: &IntegrationView, row: &MappingRow, here: &str) -> Markup {
+fn table_row(visit: &Visit<'_>, integration: &IntegrationView, row: &MappingRow, back: &str) -> Markup {
     let mapping = &row.mapping;
     let organization = mapping.organization_id;
     let about = organization_label(row.organization.as_deref(), organization);
     let edit = address(integration, &organization.to_string());
-    let actions = Actions::of(visit, integration, organization, row.tokens.as_ref(), here);
+    let actions = Actions::of(visit, integration, organization, row.tokens.as_ref(), back);
     let more = actions.rest(visit, &about);
     let may_change = visit.may(Operation::MappingsPut, Scope::Organization(organization));
     let may_unlink = visit.may(Operation::MappingsDelete, Scope::Organization(organization));

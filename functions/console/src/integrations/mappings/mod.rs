@@ -77,9 +77,12 @@ fn organization_label(name: Option<&str>, id: OrganizationId) -> String {
     name.map_or_else(|| id.to_string(), str::to_owned)
 }
 
-/// Where one comes back to, as pages of other sections take it: below `/console/`.
-fn below_console(address: &str) -> &str {
-    address.trim_start_matches("/console/")
+/// Where one comes back to, as pages of other sections take it: below `/console/`, and not encoded yet.
+fn place(integration: &IntegrationView, rest: &str, pairs: &[(&str, Option<&str>)]) -> String {
+    let pairs: Vec<_> =
+        pairs.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?))).collect();
+    let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
+    format!("integrations/{}/mappings{rest}{query}", integration.name)
 }
 
 /// A part of the query of a page's address, if it is not empty.

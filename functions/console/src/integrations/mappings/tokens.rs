@@ -9,7 +9,7 @@ use bifrost::{
 };
 use maud::{Markup, html};
 
-use super::{below_console, organization_label};
+use super::{organization_label, place};
 use crate::{ui, visit::Visit, words};
 
 /// The badge, and what belongs to it in small.
@@ -94,6 +94,13 @@ impl Actions {
         }
     }
 
+    /// The same, to come back to the page of the mapping.
+    pub(super) fn on_its_page(visit: &Visit<'_>, integration: &IntegrationView, row: &MappingRow) -> Self {
+        let organization = row.mapping.organization_id;
+        let back = place(integration, &format!("/{organization}"), &[]);
+        Self::of(visit, integration, organization, row.tokens.as_ref(), &back)
+    }
+
     pub(super) fn connect_address(&self) -> Option<&str> {
         self.connect.as_ref().map(|(_, address, _)| address.as_str())
     }
@@ -136,17 +143,18 @@ fn action(
     let id = organization.to_string();
     let whose: &[(&str, &str)] = match source.origin {
         TokenOrigin::OwnConnection => &[("scope", &id)],
-        _ => &[("scope", "global"), ("organization_id", &id)],
+        // Of the global connection: who names an organization names no other scope.
+        _ => &[("organization_id", &id)],
     };
-    let rest = [("integration", integration.name.as_str()), ("back", below_console(back))];
+    let rest = [("integration", integration.name.as_str()), ("back", back)];
     ui::address(&path, &[whose, &rest].concat())
 }
 
 /// What the page of one mapping says of its tokens.
-pub(super) fn card(visit: &Visit<'_>, integration: &IntegrationView, row: &MappingRow, back: &str) -> Markup {
+pub(super) fn card(visit: &Visit<'_>, integration: &IntegrationView, row: &MappingRow) -> Markup {
     let organization = row.mapping.organization_id;
     let about = organization_label(row.organization.as_deref(), organization);
-    let actions = Actions::of(visit, integration, organization, row.tokens.as_ref(), back);
+    let actions = Actions::on_its_page(visit, integration, row);
     let shared = row.tokens.as_ref().is_some_and(|source| source.origin == TokenOrigin::Connection);
     html! {
         section.card aria-labelledby="oauth-token" {
