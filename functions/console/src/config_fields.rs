@@ -145,14 +145,14 @@ impl ConfigFields<'_> {
         // An empty text is a value, which a field that is left empty can't take away.
         let stored_empty = self.shown(field).is_some_and(|shown| shown.trim().is_empty());
         let mut hints: Vec<String> = Vec::new();
-        hints.extend(field.description.clone());
+        hints.extend(field.description.as_deref().map(sentence));
+        hints.extend(kind_hint(field).map(str::to_owned));
         if secret_is_set {
             hints.push("Is set. Leave empty to keep it.".to_owned());
         }
         if stored_empty {
             hints.push("Is set to an empty text.".to_owned());
         }
-        hints.extend(self.inherited_hint(field));
         if field.required && self.inherited_value(field).is_none() && stored.is_none() {
             hints.push(match self.inherited {
                 Some(_) => {
@@ -161,7 +161,7 @@ impl ConfigFields<'_> {
                 None => "Required: set it here, or in each mapping.".to_owned(),
             });
         }
-        hints.extend(kind_hint(field).map(str::to_owned));
+        hints.extend(self.inherited_hint(field));
         let hint = hints.join(" ");
         let shown = form.value(&name);
         let widget = match (field.r#type, &field.options) {
@@ -246,6 +246,13 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+/// With a full stop, for more to follow.
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let ends = text.is_empty() || text.ends_with(['.', '!', '?', ':', '…']);
+    if ends { text.to_owned() } else { format!("{text}.") }
 }
 
 fn kind_hint(field: &ConfigField) -> Option<&'static str> {

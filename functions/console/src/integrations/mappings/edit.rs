@@ -239,7 +239,7 @@ fn config_inputs(form: &Form, integration: &IntegrationView, fields: &ConfigFiel
             @if integration.config_schema.fields().is_empty() {
                 p.hint { "The integration's configuration has no fields." }
             } @else {
-                p.hint { "What is left empty is inherited from the integration's defaults." }
+                p { "What is left empty is inherited from the integration's defaults." }
                 (fields.render(form))
             }
         }

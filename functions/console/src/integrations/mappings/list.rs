@@ -26,7 +26,7 @@ use crate::{
 const STATES: [(&str, &str, MappingState); 3] = [
     ("broken", "Needs attention", MappingState::Broken),
     ("incomplete", "Configuration missing", MappingState::Incomplete),
-    ("own", "With an OAuth token of its own", MappingState::Own),
+    ("own", "Own OAuth token", MappingState::Own),
 ];
 
 pub(super) async fn page(visit: &Visit<'_>, integration: &IntegrationView) -> Result<Reply, Problem> {
@@ -130,7 +130,9 @@ fn nothing_yet(visit: &Visit<'_>, integration: &IntegrationView, all: bool) -> M
                 }
                 p {
                     a.button href=(address(integration, "~new")) { "Add the first mapping" }
-                    @if visit.may_at_home(Operation::MappingsImport) { " or import a list of them" }
+                    @if visit.may_at_home(Operation::MappingsImport) {
+                        "or " a href=(address(integration, "~import")) { "import a list of them" }
+                    }
                 }
             },
         ),
@@ -158,7 +160,7 @@ fn table_row(visit: &Visit<'_>, integration: &IntegrationView, row: &MappingRow,
             th scope="row" { a href=(edit) { (about) } }
             td { (text_or_none(mapping.entity_id.as_deref(), true)) }
             td { (text_or_none(mapping.entity_name.as_deref(), false)) }
-            td.wide { (tokens::status(visit, row)) }
+            td.wide { (tokens::status(visit, row, false)) }
             td {
                 @match mapping.config.len() {
                     0 => span.none { "Defaults" },

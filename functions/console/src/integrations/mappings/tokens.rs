@@ -12,8 +12,8 @@ use maud::{Markup, html};
 use super::{organization_label, place};
 use crate::{ui, visit::Visit, words};
 
-/// The badge, and what belongs to it in small.
-pub(super) fn status(visit: &Visit<'_>, row: &MappingRow) -> Markup {
+/// The badge, and what belongs to it in small. `open`: with what to do about what is wrong.
+pub(super) fn status(visit: &Visit<'_>, row: &MappingRow, open: bool) -> Markup {
     let Some(source) = &row.tokens else { return html! { span.none { "No OAuth connection" } } };
     let origin = match (source.origin, source.needs_sign_in()) {
         (TokenOrigin::OwnConnection, _) => "A connection of its own",
@@ -27,7 +27,10 @@ pub(super) fn status(visit: &Visit<'_>, row: &MappingRow) -> Markup {
         span.small { (origin) }
         (expiry(visit, source))
         @if let Some(error) = &source.last_error {
-            span.small.trouble { (error.title) ". " (error.fix) " (" (words::time(error.at, visit.now)) ")" }
+            details.small.trouble open[open] {
+                summary { (error.title) }
+                (error.fix) " (" (words::time(error.at, visit.now)) ")"
+            }
         }
     }
 }
@@ -159,7 +162,16 @@ pub(super) fn card(visit: &Visit<'_>, integration: &IntegrationView, row: &Mappi
     html! {
         section.card aria-labelledby="oauth-token" {
             h2 id="oauth-token" { "OAuth token" }
-            p.token { (status(visit, row)) }
+            @if row.tokens.is_none() {
+                p {
+                    "The integration has no OAuth connection, and needs none if its API takes a key from the configuration. "
+                    @if visit.may_at_home(Operation::IntegrationsUpdate) {
+                        a href={ (super::super::address(integration)) "/oauth" } { "Set up OAuth" }
+                    }
+                }
+            } @else {
+                div { (status(visit, row, true)) }
+            }
             @if shared && actions.connect.is_some() {
                 p.hint {
                     "Connect links an OAuth token of this organization's own: you sign in at the provider as "
