@@ -97,12 +97,26 @@ impl Form {
     }
 
     pub(crate) fn text<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
-        Field { form: self, name, label, hint: None, required: false, kind: Kind::Text }
+        Field {
+            form: self,
+            name,
+            label,
+            id: None,
+            hint: None,
+            required: false,
+            bare: false,
+            kind: Kind::Text,
+        }
     }
 
     /// One that is never shown again: not even what was typed and refused.
     pub(crate) fn secret<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
         Field { kind: Kind::Secret, ..self.text(name, label) }
+    }
+
+    /// The same for one that may have several lines, such as a private key.
+    pub(crate) fn secret_area<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
+        Field { kind: Kind::SecretArea, ..self.text(name, label) }
     }
 
     pub(crate) fn area<'a>(&'a self, name: &'a str, label: &'a str, rows: u32) -> Field<'a> {
@@ -148,14 +162,17 @@ pub(crate) struct Field<'a> {
     form: &'a Form,
     name: &'a str,
     label: &'a str,
+    id: Option<&'a str>,
     hint: Option<&'a str>,
     required: bool,
+    bare: bool,
     kind: Kind,
 }
 
 enum Kind {
     Text,
     Secret,
+    SecretArea,
     Area(u32),
     Select(Vec<(String, String)>),
     Check,
@@ -171,12 +188,24 @@ impl<'a> Field<'a> {
     pub(crate) fn required(self) -> Self {
         Self { required: true, ..self }
     }
+
+    /// For a name that is anyone's text, of which no id can be made that differs from all others.
+    #[must_use]
+    pub(crate) fn id(self, id: &'a str) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
+    /// Without the word that it is optional, among others that all are.
+    #[must_use]
+    pub(crate) fn bare(self) -> Self {
+        Self { bare: true, ..self }
+    }
 }
 
 impl Render for Field<'_> {
     fn render(&self) -> Markup {
-        let Self { form, name, label, hint, required, kind } = self;
-        let id = name.replace(['.', '[', ']', ' '], "-");
+        let Self { form, name, label, id, hint, required, bare, kind } = self;
+        let id = id.map_or_else(|| name.replace(['.', '[', ']', ' '], "-"), str::to_owned);
         let (value, error) = (form.value(name), form.error(name));
         let (error_id, hint_id) = (format!("{id}-error"), format!("{id}-hint"));
         let described: Vec<_> = [error.as_ref().map(|_| error_id.as_str()), hint.map(|_| hint_id.as_str())]
@@ -185,7 +214,7 @@ impl Render for Field<'_> {
             .collect();
         let described = (!described.is_empty()).then(|| described.join(" "));
         let invalid = error.as_ref().map(|_| "true");
-        let label = html! { label for=(id) { (label) @if !required && !matches!(kind, Kind::Check) { span.optional { " (optional)" } } } };
+        let label = html! { label for=(id) { (label) @if !required && !bare && !matches!(kind, Kind::Check) { span.optional { " (optional)" } } } };
         html! {
             div.field.check[matches!(kind, Kind::Check)] {
                 @if !matches!(kind, Kind::Check) { (label) }
@@ -195,6 +224,8 @@ impl Render for Field<'_> {
                         spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
                     Kind::Secret => input type="password" id=(id) name=(name) required[*required] autocomplete="new-password"
                         spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
+                    Kind::SecretArea => textarea.secret id=(id) name=(name) rows="1" required[*required] autocomplete="off"
+                        spellcheck="false" aria-invalid=[invalid] aria-describedby=[described] {},
                     Kind::Area(rows) => textarea id=(id) name=(name) rows=(rows) required[*required] spellcheck="false"
                         aria-invalid=[invalid] aria-describedby=[described] { (value) },
                     Kind::Select(options) => select id=(id) name=(name) required[*required] aria-invalid=[invalid] aria-describedby=[described] {

@@ -7,6 +7,7 @@
 //! Every form carries the session's token, which is checked in one place, here, before any section sees a POST.
 
 mod assets;
+mod config_fields;
 mod form;
 mod layout;
 mod reply;
@@ -44,7 +45,10 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
         return Ok(session::sign_in(&bifrost, &request).await);
     }
     let visit = match session::resume(&bifrost, &request).await {
-        Ok(Some(session)) => Visit::new(&bifrost, &request, session)?,
+        Ok(Some(session)) => match Visit::new(&bifrost, &request, session) {
+            Ok(visit) => visit,
+            Err(problem) => return Ok(reply::unread(&request, &problem)),
+        },
         Ok(None) => return Ok(session::ask_to_sign_in(&request)),
         Err(problem) => return Ok(session::not_admitted(&request, &problem)),
     };

@@ -2,10 +2,10 @@
 
 use bifrost::{
     app::connect::Departure,
-    edge::{Response, answer, html::redirect, pages},
+    edge::{Request, Response, answer, html::redirect, pages},
     model::Problem,
 };
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use maud::{Markup, html};
 
 use crate::{layout, session, visit::Visit};
@@ -14,9 +14,20 @@ pub(crate) enum Reply {
     Page(Box<Page>),
     /// 303 (RFC 9110 section 15.4.4), to a path of ours.
     SeeOther(String),
+    /// 307 (RFC 9110 section 15.4.8): the same form once more, to another path of ours.
+    PostAgain(String),
+    /// To be saved.
+    File(File),
     /// On to a provider's sign-in.
     Departure(Departure),
     SignedOut,
+}
+
+/// A file for whoever asked for it.
+pub(crate) struct File {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
 }
 
 /// A page within the console.
@@ -71,6 +82,12 @@ pub(crate) fn answer(visit: &Visit<'_>, reply: Result<Reply, Problem>) -> Respon
     match reply {
         Ok(Reply::Page(page)) => layout::page(visit, *page),
         Ok(Reply::SeeOther(path)) => see_other(&path),
+        Ok(Reply::PostAgain(path)) => {
+            let mut response = see_other(&path);
+            *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+            response
+        }
+        Ok(Reply::File(file)) => saved(file),
         Ok(Reply::Departure(departure)) => pages::departure(visit.request, &departure),
         Ok(Reply::SignedOut) => session::signed_out(visit.request),
         Err(problem) => layout::page(visit, problem_page(visit, &problem)),
@@ -81,6 +98,32 @@ pub(crate) fn see_other(path: &str) -> Response {
     let mut response = Response::new(String::new());
     *response.status_mut() = StatusCode::SEE_OTHER;
     redirect(&mut response, path);
+    response
+}
+
+/// For a form that can't be read: it is too large.
+pub(crate) fn unread(request: &Request, problem: &Problem) -> Response {
+    pages::log_problem(request, problem);
+    let body = html! {
+        main {
+            h1 { (problem.code.title()) }
+            p { (problem.detail) " At most 256 KiB can be sent at once: go back, and send it in parts." }
+        }
+    };
+    layout::bare(problem.code.title(), answer::status(problem.code), &body)
+}
+
+fn saved(file: File) -> Response {
+    let mut response = Response::new(file.text);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.kind));
+    // What a name of ours may hold needs no quoting.
+    let disposition = format!("attachment; filename=\"{}\"", file.name);
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

@@ -91,7 +91,7 @@ pub(super) enum Along {
 }
 
 /// The places in which a connection of some name, and its grant, may be found for a scope.
-struct Candidates {
+pub(super) struct Candidates {
     own: Option<(ItemKey, ItemKey)>,
     global: ItemKey,
     /// The organization's own grant on the global connection.
@@ -105,7 +105,7 @@ fn integration_keys(scope: Scope, name: &FoldedName) -> (ItemKey, Option<ItemKey
 }
 
 impl Candidates {
-    fn of(scope: Scope, name: &FoldedName) -> Self {
+    pub(super) fn of(scope: Scope, name: &FoldedName) -> Self {
         let own = scope
             .organization()
             .map(|_| (ItemKey::connection(scope, name), ItemKey::grant(scope, scope, name)));
@@ -117,7 +117,7 @@ impl Candidates {
         }
     }
 
-    fn add_to(&self, batch: &mut Batch) {
+    pub(super) fn add_to(&self, batch: &mut Batch) {
         let own = self.own.iter().flat_map(|(connection, grant)| [connection, grant]);
         for key in own.chain([&self.global, &self.global_grant]).chain(&self.own_on_global) {
             batch.data(key.clone());
@@ -246,7 +246,7 @@ fn take_integration(found: &mut Found, scope: Scope, name: &FoldedName) -> Resul
     Ok(Some(Seen { integration, mapping }))
 }
 
-fn choose(
+pub(super) fn choose(
     found: &mut Found,
     scope: Scope,
     candidates: Candidates,

@@ -94,12 +94,29 @@ impl Bifrost {
         body: Map<String, Value>,
         if_match: Option<u64>,
     ) -> Result<Put, Problem> {
+        self.put_mapping_in_place_of(caller, name, organization, body, if_match.map(Some)).await
+    }
+
+    /// `replaced`: the revision that it is to take the place of, or that there must be none; if anything at all is said
+    /// about it.
+    pub async fn put_mapping_in_place_of(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        organization: OrganizationId,
+        body: Map<String, Value>,
+        replaced: Option<Option<u64>>,
+    ) -> Result<Put, Problem> {
         let scope = Scope::Organization(organization);
         let found = self.look_up_integration(scope, &name.folded(), Along::Nothing).await?;
         let (seen, reached) = found.ok_or_else(|| Problem::not_found("integration", name))?;
         let Seen { integration, mapping: old } = seen;
-        if if_match.is_some() && if_match != old.as_ref().map(|old| old.revision) {
-            return Err(Problem::new(Code::StaleRevision, "The mapping has changed since."));
+        if replaced.is_some_and(|replaced| replaced != old.as_ref().map(|old| old.revision)) {
+            let detail = match replaced {
+                Some(None) => "The organization has been mapped meanwhile.",
+                _ => "The mapping has changed since.",
+            };
+            return Err(Problem::new(Code::StaleRevision, detail));
         }
         let folded = integration.name.folded();
         let no_config = StoredConfig::default();
@@ -139,7 +156,7 @@ impl Bifrost {
             revision: old.as_ref().map_or(0, |old| old.revision) + 1,
         };
         let written = self.store.put_mapping(&integration, &mapping, old.as_ref()).await;
-        written.map_err(|problem| problem.stale_if(if_match.is_some()))?;
+        written.map_err(|problem| problem.stale_if(replaced.is_some()))?;
         let view = view(&integration, mapping, own_grant(reached.as_ref(), organization));
         Ok(if old.is_some() { Put::Replaced(view) } else { Put::Created(view) })
     }
@@ -266,12 +283,16 @@ fn provider_keys(caller: &Caller, new: &NewMapping, old: Option<&Mapping>) -> BT
     plain.map(|(key, _)| key.clone()).collect()
 }
 
-fn own_grant(reached: Option<&Reached>, organization: OrganizationId) -> Option<GrantId> {
+pub(super) fn own_grant(reached: Option<&Reached>, organization: OrganizationId) -> Option<GrantId> {
     let own = reached.filter(|reached| reached.grant_scope == Scope::Organization(organization))?;
     own.grant.as_ref().filter(|grant| grant.status.is_connected()).map(|grant| grant.id)
 }
 
-fn view(integration: &Integration, mapping: Mapping, oauth_token_id: Option<GrantId>) -> MappingView {
+pub(super) fn view(
+    integration: &Integration,
+    mapping: Mapping,
+    oauth_token_id: Option<GrantId>,
+) -> MappingView {
     MappingView {
         id: mapping.id,
         integration_id: mapping.integration_id,

@@ -16,6 +16,7 @@ pub mod edit_integration;
 pub mod edit_mapping;
 pub mod integrations;
 mod lookup;
+pub mod mapping_table;
 pub mod mappings;
 pub mod once;
 pub mod organizations;

@@ -47,7 +47,7 @@ impl Bifrost {
         Ok(URL_SAFE_NO_PAD.encode(sealed.as_bytes()))
     }
 
-    async fn open_cursor(&self, listing: &Listing, cursor: &str) -> Result<Position, Problem> {
+    pub(super) async fn open_cursor(&self, listing: &Listing, cursor: &str) -> Result<Position, Problem> {
         let invalid =
             || Problem::invalid("cursor", "is not a next_cursor of this list; leave it out to begin anew");
         let sealed = URL_SAFE_NO_PAD.decode(cursor).map(Sealed::from_bytes).map_err(|_| invalid())?;

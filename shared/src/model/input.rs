@@ -29,7 +29,7 @@ pub trait Field: Sized + Described {
 /// The longest text, in characters.
 pub const MAX_TEXT: usize = 2000;
 /// An entity id stands in URLs and in the key of its uniqueness item.
-const MAX_ENTITY_ID: usize = 512;
+pub const MAX_ENTITY_ID: usize = 512;
 
 /// A text for people.
 #[derive(Debug, Default)]

@@ -49,6 +49,12 @@ fn push(keys: &mut Vec<ItemKey>, key: ItemKey) {
     }
 }
 
+impl Batch {
+    fn all(&self) -> impl Iterator<Item = &ItemKey> {
+        self.data.iter().chain(&self.data_keys)
+    }
+}
+
 #[cfg(test)]
 impl Found {
     pub(crate) fn put(&mut self, key: ItemKey, item: Item) {
@@ -60,6 +66,22 @@ impl Found {
     /// Takes an item out as what it is.
     pub fn take<T: DeserializeOwned>(&mut self, key: &ItemKey) -> Result<Option<T>, Problem> {
         self.0.remove(key).map(from_item).transpose()
+    }
+
+    /// An item that others want to see, too.
+    pub fn see<T: DeserializeOwned>(&self, key: &ItemKey) -> Result<Option<T>, Problem> {
+        self.0.get(key).cloned().map(from_item).transpose()
+    }
+
+    /// What was found of these, for somebody to take.
+    #[must_use]
+    pub fn part(&self, batch: &Batch) -> Self {
+        let found = |key: &ItemKey| Some((key.clone(), self.0.get(key)?.clone()));
+        Self(batch.all().filter_map(found).collect())
+    }
+
+    pub fn add(&mut self, more: Self) {
+        self.0.extend(more.0);
     }
 }
 

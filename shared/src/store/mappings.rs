@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    Batch, ItemKey, Store,
+    Batch, Found, ItemKey, Store,
     item::{number, text, to_item},
     page::Listing,
     transaction::{Condition, Refused, Transaction},
@@ -133,6 +133,17 @@ impl Store {
     /// All organizations' mappings of an integration, as an index has them: a moment behind.
     pub async fn all_mappings(&self, integration: IntegrationId) -> Result<Vec<Mapping>, Problem> {
         self.all(&Listing::mappings(integration)).await
+    }
+
+    /// The same of what was read before.
+    pub fn holder(
+        &self,
+        found: &Found,
+        integration: IntegrationId,
+        entity_id: &str,
+    ) -> Result<Option<OrganizationId>, Problem> {
+        let entity: Option<Entity> = found.see(&ItemKey::entity(integration, entity_id))?;
+        Ok(entity.map(|entity| entity.organization_id))
     }
 
     /// The organization that an entity id belongs to.

@@ -25,6 +25,26 @@ impl Store {
         Ok(found.filter(|organization| organization.deleting_at.is_none()))
     }
 
+    /// All that stand. There may be thousands.
+    pub async fn all_organizations(&self) -> Result<Vec<Organization>, Problem> {
+        self.standing(&Listing::organizations()).await
+    }
+
+    /// Those with an id from `first` to `last`.
+    pub async fn organizations_within(
+        &self,
+        first: OrganizationId,
+        last: OrganizationId,
+    ) -> Result<Vec<Organization>, Problem> {
+        self.standing(&Listing::organizations_within(first, last)).await
+    }
+
+    async fn standing(&self, listing: &Listing) -> Result<Vec<Organization>, Problem> {
+        let mut organizations: Vec<Organization> = self.all(listing).await?;
+        organizations.retain(|organization| organization.deleting_at.is_none());
+        Ok(organizations)
+    }
+
     /// From now on the organization stands no more, and nothing can be created in it. False if there is none; true
     /// again while what is left of it is being removed.
     pub async fn begin_deleting_organization(

@@ -107,6 +107,12 @@ impl Listing {
         Self::table(organizations_partition().to_owned(), "")
     }
 
+    /// Those from `first` to `last`.
+    pub(super) fn organizations_within(first: OrganizationId, last: OrganizationId) -> Self {
+        let range = Range::Between(first.to_string(), last.to_string());
+        Self { index: Index::Table, partition: organizations_partition().to_owned(), range }
+    }
+
     /// An integration's mappings, by the organizations' ids.
     pub fn mappings(integration: IntegrationId) -> Self {
         Self { index: Index::Mappings, partition: integration.to_string(), range: Range::All }
