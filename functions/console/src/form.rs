@@ -31,6 +31,12 @@ impl Form {
         Self { problem, ..Self::new(visit, visit.form().to_vec()) }
     }
 
+    /// The same, come back with why it was refused.
+    #[must_use]
+    pub(crate) fn refused(self, problem: Option<Problem>) -> Self {
+        Self { problem, ..self }
+    }
+
     pub(crate) fn problem(&self) -> Option<&Problem> {
         self.problem.as_ref()
     }
@@ -97,7 +103,7 @@ impl Form {
     }
 
     pub(crate) fn text<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
-        Field { form: self, name, label, hint: None, required: false, kind: Kind::Text }
+        Field { form: self, name, label, hint: None, required: false, focused: false, kind: Kind::Text }
     }
 
     /// One that is never shown again: not even what was typed and refused.
@@ -150,6 +156,7 @@ pub(crate) struct Field<'a> {
     label: &'a str,
     hint: Option<&'a str>,
     required: bool,
+    focused: bool,
     kind: Kind,
 }
 
@@ -171,11 +178,17 @@ impl<'a> Field<'a> {
     pub(crate) fn required(self) -> Self {
         Self { required: true, ..self }
     }
+
+    /// Where the keyboard goes on when the page comes.
+    #[must_use]
+    pub(crate) fn focused(self) -> Self {
+        Self { focused: true, ..self }
+    }
 }
 
 impl Render for Field<'_> {
     fn render(&self) -> Markup {
-        let Self { form, name, label, hint, required, kind } = self;
+        let Self { form, name, label, hint, required, focused, kind } = self;
         let id = name.replace(['.', '[', ']', ' '], "-");
         let (value, error) = (form.value(name), form.error(name));
         let (error_id, hint_id) = (format!("{id}-error"), format!("{id}-hint"));
@@ -192,7 +205,7 @@ impl Render for Field<'_> {
                 @if let Some(error) = &error { p.error id=(error_id) { (error) } }
                 @match kind {
                     Kind::Text => input type="text" id=(id) name=(name) value=(value) required[*required] autocomplete="off"
-                        spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
+                        spellcheck="false" autofocus[*focused] aria-invalid=[invalid] aria-describedby=[described];,
                     Kind::Secret => input type="password" id=(id) name=(name) required[*required] autocomplete="new-password"
                         spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
                     Kind::Area(rows) => textarea id=(id) name=(name) rows=(rows) required[*required] spellcheck="false"

@@ -209,7 +209,7 @@ impl Store {
         for _ in 0..ANSWERS {
             // One more than asked for tells whether the list goes on.
             let missing = limit + 1 - items.len();
-            let (more, last) = self.query(&listing, start, Some(missing)).await?;
+            let (more, last) = self.query(&listing, start, Some(missing), &[]).await?;
             items.extend(more);
             start = last;
             if start.is_none() || items.len() > limit {
@@ -232,7 +232,7 @@ impl Store {
         let mut all = Vec::new();
         let mut start = None;
         loop {
-            let (items, last) = self.query(listing, start, None).await?;
+            let (items, last) = self.query(listing, start, None, &[]).await?;
             for item in items {
                 all.push(from_item(item)?);
             }
@@ -243,12 +243,34 @@ impl Store {
         }
     }
 
-    /// One answer of DynamoDB, and the key to go on from.
+    /// As much of a list as may be read for a glance at it, and whether it goes on; of each item only these attributes.
+    pub(super) async fn beginning<T: DeserializeOwned>(
+        &self,
+        listing: &Listing,
+        attributes: &[&str],
+    ) -> Result<(Vec<T>, bool), Problem> {
+        let mut beginning = Vec::new();
+        let mut start = None;
+        for _ in 0..ANSWERS {
+            let (items, last) = self.query(listing, start, None, attributes).await?;
+            for item in items {
+                beginning.push(from_item(item)?);
+            }
+            start = last;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok((beginning, start.is_some()))
+    }
+
+    /// One answer of DynamoDB, and the key to go on from. No attributes: all that there are.
     async fn query(
         &self,
         listing: &Listing,
         start: Option<Item>,
         limit: Option<usize>,
+        attributes: &[&str],
     ) -> Result<(Vec<Item>, Option<Item>), Problem> {
         let (partition, sort) = listing.index.keys();
         let mut names = HashMap::from([("#partition".to_owned(), partition.to_owned())]);
@@ -266,10 +288,14 @@ impl Store {
             names.insert("#sort".to_owned(), sort.to_owned());
             values.extend(bounds.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
         }
+        let placeholder = |index: usize| format!("#attribute{index}");
+        let projection: Vec<_> = (0..attributes.len()).map(placeholder).collect();
+        names.extend(projection.iter().cloned().zip(attributes.iter().map(|name| (*name).to_owned())));
         let answer = self
             .client
             .query()
             .table_name(&self.data)
+            .set_projection_expression((!projection.is_empty()).then(|| projection.join(", ")))
             .set_index_name(listing.index.name().map(str::to_owned))
             .consistent_read(matches!(listing.index, Index::Table))
             .key_condition_expression(condition)
