@@ -36,8 +36,9 @@ def connection(api, stack, name, **body) -> dict:
 def give(api, connection, organization=None, tokens=None) -> None:
     """A grant that has been brought along, by default one whose refresh token the provider never gave."""
     tokens = tokens or {"refresh_token": "spent elsewhere"}
-    body = {**tokens, **({"organization_id": organization["id"]} if organization else {})}
-    assert api.post(f"/connections/{connection}/import?scope=global", json=body).status_code == 200
+    query = {"scope": "global", **({"organization_id": organization["id"]} if organization else {})}
+    answer = api.post(f"/connections/{connection}/import", params=query, json=tokens)
+    assert answer.status_code == 200, answer.text
 
 
 def break_grant(api, connection, organization=None) -> None:
@@ -136,7 +137,7 @@ def test_the_documentations_walk_creating_integrations(root, api, stack):
     root.get_by_label("region").fill("eu")
     root.get_by_label("timeout").fill("30")
     root.get_by_label("beta").select_option(label="True")
-    root.get_by_label("settings").fill('{"paging": {"size": 100}}')
+    root.get_by_role("textbox", name="settings").fill('{"paging": {"size": 100}}')
     root.get_by_label("api_key").fill("sk-shared")
     # Save
     root.get_by_role("button", name="Save").click()
@@ -390,12 +391,12 @@ def test_each_type_has_its_field_and_an_empty_one_is_no_default(root, api):
     expect(root.get_by_label("region").locator("option:checked")).to_have_text("eu")
     expect(root.get_by_label("timeout")).to_have_attribute("inputmode", "numeric")
     expect(root.get_by_label("beta").locator("option:checked")).to_have_text("False")
-    expect(root.get_by_label("settings")).to_have_value('{\n  "a": 1\n}')
+    expect(root.get_by_role("textbox", name="settings")).to_have_value('{\n  "a": 1\n}')
     root.get_by_label("base_url").fill("")
     root.get_by_label("region").select_option(label="No default")
     root.get_by_label("timeout").fill("")
     root.get_by_label("beta").select_option(label="No default")
-    root.get_by_label("settings").fill('{"b": [2]}')
+    root.get_by_role("textbox", name="settings").fill('{"b": [2]}')
     root.get_by_role("button", name="Save").click()
     expect(root.get_by_role("status")).to_contain_text("Saved")
     assert stored(api, name)["defaults"] == {"settings": {"b": [2]}, "api_key": {"secret": True, "set": True}}
@@ -429,14 +430,14 @@ def test_a_value_that_does_not_fit_is_refused_beside_its_field_and_kept(root, ap
     name = integration(api, config_schema=FIELDS)
     root.goto(f"/console/integrations/{name}")
     root.get_by_label("timeout").fill("half a minute")
-    root.get_by_label("settings").fill('{\n  "a": 1,\n  oops\n}')
+    root.get_by_role("textbox", name="settings").fill('{\n  "a": 1,\n  oops\n}')
     root.get_by_label("api_key").fill("sk-typed")
     root.get_by_role("button", name="Save").click()
     expect(root.get_by_role("alert")).to_contain_text("timeout must be a whole number")
     expect(root.get_by_role("alert")).to_contain_text("line 3")
     expect(root.get_by_label("timeout")).to_have_value("half a minute")
     expect(root.get_by_label("timeout")).to_have_attribute("aria-invalid", "true")
-    expect(root.get_by_label("settings")).to_have_value('{\n  "a": 1,\n  oops\n}')
+    expect(root.get_by_role("textbox", name="settings")).to_have_value('{\n  "a": 1,\n  oops\n}')
     assert "sk-typed" not in root.content()
     look(root, "integrations-configuration-refused")
     assert stored(api, name)["defaults"] == {}

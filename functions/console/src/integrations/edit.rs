@@ -6,7 +6,7 @@ use bifrost::{
     app::{edit_integration::Stranded, integrations::IntegrationView},
     model::{
         Code, FieldError, Name, Problem, Scope, access::Operation, config::ConfigSchema,
-        connection::NewConnection, integration::NewIntegration, organization::Organization,
+        integration::NewIntegration, organization::Organization,
     },
 };
 use maud::{Markup, html};

@@ -1,7 +1,12 @@
 //! The tab OAuth: the connection that an integration's tokens come from, another one, or a new one made here.
 
 use bifrost::{
-    app::{connections::ConnectionView, health, integrations::IntegrationView, page::PageRequest},
+    app::{
+        connections::{ConnectionView, GrantCounts},
+        health,
+        integrations::IntegrationView,
+        page::PageRequest,
+    },
     model::{
         Code, FieldError, Name, Problem, Scope,
         access::Operation,
@@ -260,8 +265,7 @@ async fn for_those_who_link(
             (form(visit, &choosing, labels, &html! {
                 (revision)
                 (choosing.select("oauth_provider", "OAuth Provider", options)
-                    .hint("One of the OAuth Connections that all organizations share")
-                    .required())
+                    .hint("One of the OAuth Connections that all organizations share"))
                 button type="submit" name="action" value="link" { "Save" }
                 a.button.quiet href="/console/connections" { "OAuth Connections" }
             }))
@@ -303,7 +307,6 @@ fn card(visit: &Visit<'_>, integration: &IntegrationView, connection: &Connectio
     let name = connection.name.as_str();
     let details = ui::address(&format!("/console/connections/{}", ui::encoded(name)), &[("scope", "global")]);
     let connects = visit.may(Operation::ConnectionsAuthorize, Scope::Global);
-    let own = connection.grants.as_ref();
     html! {
         section.card aria-labelledby="connection-in-use" {
             h2 id="connection-in-use" { a href=(details) { (name) } " " (words::status(connection.status)) }
@@ -312,9 +315,8 @@ fn card(visit: &Visit<'_>, integration: &IntegrationView, connection: &Connectio
                 @if let Some(redirect_uri) = &connection.redirect_uri {
                     dt { "Redirect URI" } dd { (ui::copyable("redirect-uri-in-use", redirect_uri)) }
                 }
-                @if let Some(own) = own {
-                    dt { "All sign-ins" }
-                    dd { (own.active) " active, " (own.failing) " failing, " (own.reauthorize) " to be reconnected" }
+                @if let Some(grants) = &connection.grants {
+                    dt { "Sign-ins" } dd { (sign_ins(grants)) }
                 }
             }
             @if connects { div.actions { (connect(visit, integration, connection, None)) } }
@@ -322,10 +324,24 @@ fn card(visit: &Visit<'_>, integration: &IntegrationView, connection: &Connectio
     }
 }
 
+/// How many there are on a connection, its own and the organizations'.
+fn sign_ins(grants: &GrantCounts) -> String {
+    let states =
+        [(grants.active, "active"), (grants.failing, "failing"), (grants.reauthorize, "to be reconnected")];
+    let counted =
+        states.iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!("{count} {state}"));
+    let counted: Vec<_> = counted.collect();
+    if counted.is_empty() { "None yet".to_owned() } else { counted.join(", ") }
+}
+
 /// How the grant that serves is doing.
 fn state(visit: &Visit<'_>, connection: &ConnectionView) -> Markup {
+    // What it says of an error stands beside that.
+    let repeats = |message: &&String| {
+        connection.last_error.as_ref().is_some_and(|error| message.starts_with(&error.title))
+    };
     html! {
-        @if let Some(message) = &connection.status_message { p { (message) } }
+        @if let Some(message) = connection.status_message.as_ref().filter(|message| !repeats(message)) { p { (message) } }
         dl {
             dt { "Expires" } dd { (words::time_if_any(connection.expires_at, visit.now)) }
             dt { "Next refresh" } dd { (words::time_if_any(connection.next_refresh_at, visit.now)) }
