@@ -103,7 +103,16 @@ impl Form {
     }
 
     pub(crate) fn text<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
-        Field { form: self, name, label, hint: None, required: false, focused: false, kind: Kind::Text }
+        Field {
+            form: self,
+            name,
+            label,
+            hint: None,
+            required: false,
+            depends: false,
+            focused: false,
+            kind: Kind::Text,
+        }
     }
 
     /// One that is never shown again: not even what was typed and refused.
@@ -156,6 +165,7 @@ pub(crate) struct Field<'a> {
     label: &'a str,
     hint: Option<&'a str>,
     required: bool,
+    depends: bool,
     focused: bool,
     kind: Kind,
 }
@@ -179,6 +189,12 @@ impl<'a> Field<'a> {
         Self { required: true, ..self }
     }
 
+    /// Needed or not by what else is filled in: the hint says so, or the answer.
+    #[must_use]
+    pub(crate) fn depends(self) -> Self {
+        Self { depends: true, ..self }
+    }
+
     /// Where the keyboard goes on when the page comes.
     #[must_use]
     pub(crate) fn focused(self) -> Self {
@@ -188,7 +204,7 @@ impl<'a> Field<'a> {
 
 impl Render for Field<'_> {
     fn render(&self) -> Markup {
-        let Self { form, name, label, hint, required, focused, kind } = self;
+        let Self { form, name, label, hint, required, depends, focused, kind } = self;
         let id = name.replace(['.', '[', ']', ' '], "-");
         let (value, error) = (form.value(name), form.error(name));
         let (error_id, hint_id) = (format!("{id}-error"), format!("{id}-hint"));
@@ -198,7 +214,8 @@ impl Render for Field<'_> {
             .collect();
         let described = (!described.is_empty()).then(|| described.join(" "));
         let invalid = error.as_ref().map(|_| "true");
-        let label = html! { label for=(id) { (label) @if !required && !matches!(kind, Kind::Check) { span.optional { " (optional)" } } } };
+        let optional = !required && !depends && !matches!(kind, Kind::Check);
+        let label = html! { label for=(id) { (label) @if optional { span.optional { " (optional)" } } } };
         html! {
             div.field.check[matches!(kind, Kind::Check)] {
                 @if !matches!(kind, Kind::Check) { (label) }

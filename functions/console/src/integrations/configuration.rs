@@ -50,8 +50,7 @@ fn shown(visit: &Visit<'_>, integration: &IntegrationView, problem: Option<Probl
                 }
             }
         }
-        (facts(visit, integration))
-        h2 { "Defaults" }
+        h2.first { "Defaults" }
         @if integration.config_schema.fields().is_empty() {
             (ui::empty_state("Nothing to configure", &html! {
                 p { "The config schema of this integration has no fields." }
@@ -62,6 +61,8 @@ fn shown(visit: &Visit<'_>, integration: &IntegrationView, problem: Option<Probl
         } @else {
             (readable(integration))
         }
+        h2 { "About" }
+        (facts(visit, integration))
     };
     let done = match visit.done() {
         Some("created") => Some("The integration was created."),

@@ -152,7 +152,7 @@ pub(super) fn choice(visit: &Visit<'_>, fields: &Form, choices: Vec<(String, Str
     html! {
         fieldset.oauth-choice {
             legend { "Link an OAuth Provider" span.optional { " (optional)" } }
-            (fields.select("oauth_provider", "OAuth Provider", options)
+            (fields.select("oauth_provider", "OAuth Provider", options).depends()
                 .hint("Where the tokens come from: an existing OAuth connection, or one that is made with the integration"))
             div.custom {
                 (inline(visit, fields, if name.is_empty() { "<Name>" } else { name }))
@@ -177,10 +177,11 @@ fn inline(visit: &Visit<'_>, fields: &Form, name: &str) -> Markup {
             p.hint { "Register it with your application at the provider, to the letter." }
         }
         (fields.select("oauth.flow", "OAuth Flow Type", flows).required())
-        (fields.text("oauth.authorization_url", "Authorization URL").hint("Where people sign in; not for Client Credentials"))
-        (fields.text("oauth.token_url", "Token URL"))
-        (fields.text("oauth.client_id", "Client ID"))
-        (fields.secret("oauth.client_secret", "Client Secret").hint(if again {
+        (fields.text("oauth.authorization_url", "Authorization URL").depends()
+            .hint("Where people sign in; not for Client Credentials"))
+        (fields.text("oauth.token_url", "Token URL").depends())
+        (fields.text("oauth.client_id", "Client ID").depends())
+        (fields.secret("oauth.client_secret", "Client Secret").depends().hint(if again {
             "Type it again: it is never sent back to a browser"
         } else {
             "Stored encrypted, and never shown again"
@@ -207,7 +208,7 @@ async fn shown(
             Some("The integration was created, its connection was not: configure it here.")
         }
         Some("linked") => Some("Saved."),
-        Some("connected") => Some("Connected."),
+        Some("signed-in") => Some("Connected."),
         Some("refreshed") => Some("The token was refreshed."),
         _ => None,
     };
@@ -255,16 +256,17 @@ async fn for_those_who_link(
                 p { "Organizations that have a connection of that name of their own are served; all others get no token. \
                      Select another OAuth Provider, or configure one here." }
             },
-            None => (ui::empty_state("No OAuth connection", &html! {
+            None => div.notice {
+                p { strong { "No OAuth connection" } }
                 p { "Workflows get the configuration alone. If the API wants OAuth tokens, select an OAuth Provider or \
                      configure one here." }
-            })),
+            },
         }
         @if links && !options.is_empty() {
             h2 { "Link an existing OAuth Provider" }
             (form(visit, &choosing, labels, &html! {
                 (revision)
-                (choosing.select("oauth_provider", "OAuth Provider", options)
+                (choosing.select("oauth_provider", "OAuth Provider", options).depends()
                     .hint("One of the OAuth Connections that all organizations share"))
                 button type="submit" name="action" value="link" { "Save" }
                 a.button.quiet href="/console/connections" { "OAuth Connections" }
