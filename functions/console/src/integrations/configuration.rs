@@ -2,7 +2,7 @@
 
 use bifrost::{
     app::integrations::IntegrationView,
-    model::{Problem, access::Operation},
+    model::{FieldError, Problem, access::Operation},
 };
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -41,6 +41,10 @@ fn shown(visit: &Visit<'_>, integration: &IntegrationView, problem: Option<Probl
     let home = visit.caller().home;
     let edits = visit.may(Operation::IntegrationsUpdate, home);
     let base = address(integration);
+    let fields = match problem {
+        None => Form::new(visit, values::shown(&integration.config_schema, &integration.defaults)),
+        refused => Form::typed(visit, refused),
+    };
     let body = html! {
         @if edits || visit.may(Operation::IntegrationsDelete, home) {
             div.bar {
@@ -57,7 +61,7 @@ fn shown(visit: &Visit<'_>, integration: &IntegrationView, problem: Option<Probl
                 @if edits { p { a.button href={ (base) "/edit" } { "Edit the config schema" } } }
             }))
         } @else if edits {
-            (editor(visit, integration, problem.as_ref()))
+            (editor(visit, integration, &fields))
         } @else {
             (readable(integration))
         }
@@ -70,7 +74,7 @@ fn shown(visit: &Visit<'_>, integration: &IntegrationView, problem: Option<Probl
         Some("unchanged") => Some("Nothing was changed."),
         _ => None,
     };
-    page(integration, Tab::Configuration, &body).notice(done).refused(problem.as_ref()).into()
+    page(integration, Tab::Configuration, &body).notice(done).refused(fields.problem()).into()
 }
 
 fn facts(visit: &Visit<'_>, integration: &IntegrationView) -> Markup {
@@ -85,20 +89,10 @@ fn facts(visit: &Visit<'_>, integration: &IntegrationView) -> Markup {
     }
 }
 
-fn editor(visit: &Visit<'_>, integration: &IntegrationView, problem: Option<&Problem>) -> Markup {
+fn editor(visit: &Visit<'_>, integration: &IntegrationView, fields: &Form) -> Markup {
     let (schema, stored) = (&integration.config_schema, &integration.defaults);
-    let copied = problem.map(|problem| {
-        Problem::new(problem.code, problem.detail.clone())
-            .fix(problem.fix.clone())
-            .about(problem.errors.clone())
-    });
-    let fields = match copied {
-        None => Form::new(visit, values::shown(schema, stored)),
-        refused => Form::typed(visit, refused),
-    };
-    let label = |error: &bifrost::model::FieldError| {
-        values::key_of(schema, error).map_or_else(|| error.field.clone(), str::to_owned)
-    };
+    let label =
+        |error: &FieldError| values::key_of(schema, error).map_or_else(|| error.field.clone(), str::to_owned);
     form(
         visit,
         &fields,
@@ -106,7 +100,7 @@ fn editor(visit: &Visit<'_>, integration: &IntegrationView, problem: Option<&Pro
         &html! {
             p { "They apply to every organization. A mapping can override each of them." }
             input type="hidden" name="revision" value=(integration.revision);
-            @for field in schema.fields() { (values::field(&fields, field, stored.get(&field.key))) }
+            @for field in schema.fields() { (values::field(fields, field, stored.get(&field.key))) }
             button type="submit" { "Save" }
         },
     )
