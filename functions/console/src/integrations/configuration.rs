@@ -95,7 +95,7 @@ fn editor(visit: &Visit<'_>, integration: &IntegrationView, fields: &Form) -> Ma
         |error: &FieldError| values::key_of(schema, error).map_or_else(|| error.field.clone(), str::to_owned);
     form(
         visit,
-        &fields,
+        fields,
         label,
         &html! {
             p { "They apply to every organization. A mapping can override each of them." }

@@ -375,9 +375,9 @@ fn connect(
         ConnectionStatus::NotConnected | ConnectionStatus::Pending => ("connect", "Connect"),
         _ => ("connect", "Reconnect"),
     };
-    let mut query =
-        vec![("scope", scope.as_str()), ("integration", integration.name.as_str()), ("back", back.as_str())];
-    query.extend(organization.map(|id| ("organization_id", id)));
+    // Whoever names an organization names no other scope.
+    let whose = organization.map_or(("scope", scope.as_str()), |id| ("organization_id", id));
+    let query = [whose, ("integration", integration.name.as_str()), ("back", back.as_str())];
     let path = format!("/console/connections/{}/{step}", ui::encoded(connection.name.as_str()));
     let class = if connection.status == ConnectionStatus::Active { "quiet" } else { "" };
     Form::empty(visit).button(&ui::address(&path, &query), label, class)
