@@ -95,7 +95,9 @@ def chromium() -> Iterator[Browser]:
 def context(chromium, stack) -> Iterator[BrowserContext]:
     """A browser of one's own, without cookies."""
     width, height = WIDTHS["wide"]
-    context = chromium.new_context(base_url=stack.url, viewport={"width": width, "height": height})
+    # Nothing moves, so that nothing is looked at on its way from one theme to the other.
+    size = {"width": width, "height": height}
+    context = chromium.new_context(base_url=stack.url, viewport=size, reduced_motion="reduce")
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield context
     context.close()

@@ -439,7 +439,7 @@ impl Store {
     /// All connections of this name and the grants on them, as far as a glance goes, and whether there are more. From an
     /// index: a moment behind.
     pub async fn glimpse_named(&self, connection: &FoldedName) -> Result<(Vec<Named>, bool), Problem> {
-        self.beginning(&Listing::named(connection, None), &[]).await
+        self.beginning(&Listing::named(connection, None), None).await
     }
 
     /// Removes a grant whose connection is gone, unless it has changed since it was seen.

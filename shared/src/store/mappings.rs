@@ -151,9 +151,8 @@ impl Store {
         integration: IntegrationId,
         with_config: bool,
     ) -> Result<(Vec<Mapped>, bool), Problem> {
-        let attributes: &[&str] =
-            if with_config { &["organization_id", "config"] } else { &["organization_id"] };
-        self.beginning(&Listing::mappings(integration), attributes).await
+        let attributes = if with_config { "organization_id, config" } else { "organization_id" };
+        self.beginning(&Listing::mappings(integration), Some(attributes)).await
     }
 
     /// The organization that an entity id belongs to.

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, Select},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
@@ -74,7 +77,7 @@ impl Listing {
     }
 
     /// An organization's mappings, by the integrations' folded names; those of deleted integrations too.
-    pub(super) fn mappings_to(organization: OrganizationId) -> Self {
+    pub fn mappings_to(organization: OrganizationId) -> Self {
         Self::table(partition(Scope::Organization(organization)), MAPPING_PREFIX)
     }
 
@@ -209,7 +212,7 @@ impl Store {
         for _ in 0..ANSWERS {
             // One more than asked for tells whether the list goes on.
             let missing = limit + 1 - items.len();
-            let (more, last) = self.query(&listing, start, Some(missing), &[]).await?;
+            let (more, last) = self.query(&listing, start, Some(missing)).await?;
             items.extend(more);
             start = last;
             if start.is_none() || items.len() > limit {
@@ -227,12 +230,34 @@ impl Store {
         Ok(Page { listing, rows, next })
     }
 
+    /// As much of a list as may be read for a glance at it, and whether it goes on; of each item only these attributes,
+    /// with commas between them.
+    pub(super) async fn beginning<T: DeserializeOwned>(
+        &self,
+        listing: &Listing,
+        attributes: Option<&str>,
+    ) -> Result<(Vec<T>, bool), Problem> {
+        let (mut beginning, mut start) = (Vec::new(), None);
+        for _ in 0..ANSWERS {
+            let query = self.querying(listing).set_projection_expression(attributes.map(str::to_owned));
+            let answer = query.set_exclusive_start_key(start).send().await.map_err(problem)?;
+            for item in answer.items.unwrap_or_default() {
+                beginning.push(from_item(item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok((beginning, false));
+            }
+        }
+        Ok((beginning, true))
+    }
+
     /// The whole list; for lists that are known to be short, and for work that goes through all of it.
     pub(super) async fn all<T: DeserializeOwned>(&self, listing: &Listing) -> Result<Vec<T>, Problem> {
         let mut all = Vec::new();
         let mut start = None;
         loop {
-            let (items, last) = self.query(listing, start, None, &[]).await?;
+            let (items, last) = self.query(listing, start, None).await?;
             for item in items {
                 all.push(from_item(item)?);
             }
@@ -243,35 +268,39 @@ impl Store {
         }
     }
 
-    /// As much of a list as may be read for a glance at it, and whether it goes on; of each item only these attributes.
-    pub(super) async fn beginning<T: DeserializeOwned>(
-        &self,
-        listing: &Listing,
-        attributes: &[&str],
-    ) -> Result<(Vec<T>, bool), Problem> {
-        let mut beginning = Vec::new();
-        let mut start = None;
+    /// How many there are, and whether these are all: so many are counted as a few answers of DynamoDB tell.
+    pub async fn count(&self, listing: &Listing) -> Result<(u64, bool), Problem> {
+        let (mut count, mut start) = (0, None);
         for _ in 0..ANSWERS {
-            let (items, last) = self.query(listing, start, None, attributes).await?;
-            for item in items {
-                beginning.push(from_item(item)?);
-            }
-            start = last;
+            let query = self.querying(listing).select(Select::Count).set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(problem)?;
+            count += u64::try_from(answer.count).unwrap_or(0);
+            start = answer.last_evaluated_key;
             if start.is_none() {
-                break;
+                return Ok((count, true));
             }
         }
-        Ok((beginning, start.is_some()))
+        Ok((count, false))
     }
 
-    /// One answer of DynamoDB, and the key to go on from. No attributes: all that there are.
+    /// One answer of DynamoDB, and the key to go on from.
     async fn query(
         &self,
         listing: &Listing,
         start: Option<Item>,
         limit: Option<usize>,
-        attributes: &[&str],
     ) -> Result<(Vec<Item>, Option<Item>), Problem> {
+        let answer = self
+            .querying(listing)
+            .set_exclusive_start_key(start)
+            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .send()
+            .await
+            .map_err(problem)?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
+    }
+
+    fn querying(&self, listing: &Listing) -> QueryFluentBuilder {
         let (partition, sort) = listing.index.keys();
         let mut names = HashMap::from([("#partition".to_owned(), partition.to_owned())]);
         let mut values = HashMap::from([(":partition".to_owned(), text(&listing.partition))]);
@@ -288,25 +317,14 @@ impl Store {
             names.insert("#sort".to_owned(), sort.to_owned());
             values.extend(bounds.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
         }
-        let placeholder = |index: usize| format!("#attribute{index}");
-        let projection: Vec<_> = (0..attributes.len()).map(placeholder).collect();
-        names.extend(projection.iter().cloned().zip(attributes.iter().map(|name| (*name).to_owned())));
-        let answer = self
-            .client
+        self.client
             .query()
             .table_name(&self.data)
-            .set_projection_expression((!projection.is_empty()).then(|| projection.join(", ")))
             .set_index_name(listing.index.name().map(str::to_owned))
             .consistent_read(matches!(listing.index, Index::Table))
             .key_condition_expression(condition)
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
-            .set_exclusive_start_key(start)
-            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-            .send()
-            .await
-            .map_err(problem)?;
-        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 }
 
