@@ -31,6 +31,12 @@ impl Form {
         Self { problem, ..Self::new(visit, visit.form().to_vec()) }
     }
 
+    /// The same, come back with why it was refused.
+    #[must_use]
+    pub(crate) fn refused(self, problem: Option<Problem>) -> Self {
+        Self { problem, ..self }
+    }
+
     pub(crate) fn problem(&self) -> Option<&Problem> {
         self.problem.as_ref()
     }
@@ -105,6 +111,7 @@ impl Form {
             hint: None,
             required: false,
             bare: false,
+            focused: false,
             kind: Kind::Text,
         }
     }
@@ -166,6 +173,7 @@ pub(crate) struct Field<'a> {
     hint: Option<&'a str>,
     required: bool,
     bare: bool,
+    focused: bool,
     kind: Kind,
 }
 
@@ -195,16 +203,22 @@ impl<'a> Field<'a> {
         Self { id: Some(id), ..self }
     }
 
-    /// Without the word that it is optional, among others that all are.
+    /// Without the word that it is optional: among others that all are, or where it depends on what else is filled in.
     #[must_use]
     pub(crate) fn bare(self) -> Self {
         Self { bare: true, ..self }
+    }
+
+    /// Where the keyboard goes on when the page comes.
+    #[must_use]
+    pub(crate) fn focused(self) -> Self {
+        Self { focused: true, ..self }
     }
 }
 
 impl Render for Field<'_> {
     fn render(&self) -> Markup {
-        let Self { form, name, label, id, hint, required, bare, kind } = self;
+        let Self { form, name, label, id, hint, required, bare, focused, kind } = self;
         let id = id.map_or_else(|| name.replace(['.', '[', ']', ' '], "-"), str::to_owned);
         let (value, error) = (form.value(name), form.error(name));
         let (error_id, hint_id) = (format!("{id}-error"), format!("{id}-hint"));
@@ -214,14 +228,15 @@ impl Render for Field<'_> {
             .collect();
         let described = (!described.is_empty()).then(|| described.join(" "));
         let invalid = error.as_ref().map(|_| "true");
-        let label = html! { label for=(id) { (label) @if !required && !bare && !matches!(kind, Kind::Check) { span.optional { " (optional)" } } } };
+        let optional = !required && !bare && !matches!(kind, Kind::Check);
+        let label = html! { label for=(id) { (label) @if optional { span.optional { " (optional)" } } } };
         html! {
             div.field.check[matches!(kind, Kind::Check)] {
                 @if !matches!(kind, Kind::Check) { (label) }
                 @if let Some(error) = &error { p.error id=(error_id) { (error) } }
                 @match kind {
                     Kind::Text => input type="text" id=(id) name=(name) value=(value) required[*required] autocomplete="off"
-                        spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
+                        spellcheck="false" autofocus[*focused] aria-invalid=[invalid] aria-describedby=[described];,
                     Kind::Secret => input type="password" id=(id) name=(name) required[*required] autocomplete="new-password"
                         spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
                     Kind::SecretArea => textarea.secret id=(id) name=(name) rows="1" required[*required] autocomplete="off"

@@ -4,13 +4,25 @@ use serde_json::{Map, Value};
 
 use super::{Bifrost, Deadline, integrations::IntegrationView, page::PageRequest};
 use crate::{
-    model::{Code, FieldError, Name, Problem, Scope, Timestamp, integration::Integration, mapping::Mapping},
+    model::{
+        Code, FieldError, Name, OrganizationId, Problem, Scope, Timestamp, config::ConfigSchema,
+        integration::Integration, mapping::Mapping,
+    },
     store::{
         ItemKey, Page,
         cleanups::{Cleanup, Deleted},
         page::Listing,
     },
 };
+
+/// Stored values that a schema has no place for.
+#[derive(Debug, Default)]
+pub struct Stranded {
+    /// The keys of defaults.
+    pub defaults: Vec<String>,
+    /// The keys that organizations have values for. A moment behind.
+    pub mappings: Vec<(OrganizationId, Vec<String>)>,
+}
 
 /// How often an edit without `If-Match` is made anew on what another has just written.
 const ATTEMPTS: usize = 10;
@@ -68,6 +80,15 @@ impl Bifrost {
             revision: old.revision + 1,
             ..old.clone()
         })
+    }
+
+    /// What an edit that puts this schema in force would let go of, if it were forced.
+    pub async fn stranded(&self, name: &Name, schema: &ConfigSchema) -> Result<Stranded, Problem> {
+        let integration = self.integration(name).await?;
+        let of_organization = |mapping: Mapping| (mapping.organization_id, schema.stranded(&mapping.config));
+        let mappings = self.store.all_mappings(integration.id).await?.into_iter().map(of_organization);
+        let mappings = mappings.filter(|(_, keys)| !keys.is_empty()).collect();
+        Ok(Stranded { defaults: schema.stranded(&integration.defaults), mappings })
     }
 
     /// Finds what organizations have stored that the new schema has no place for.

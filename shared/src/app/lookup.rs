@@ -325,11 +325,14 @@ fn is_redeemed(connection: &Connection) -> bool {
 /// Where a client_credentials connection with placeholders gets its tokens for this integration and organization. A
 /// placeholder without a value is left out: filling the URL then says which.
 fn mint_at(connection: &Connection, seen: Option<&Seen>) -> Option<BTreeMap<String, String>> {
+    is_minted(connection)
+        .then(|| needed_values(&connection.settings.token_url, &url_values(connection, seen)))
+}
+
+/// Whether each organization's token is got by the client for itself, at the organization's own tenant.
+pub(super) fn is_minted(connection: &Connection) -> bool {
     let settings = &connection.settings;
-    if settings.flow != Flow::ClientCredentials || settings.token_placeholders().next().is_none() {
-        return None;
-    }
-    Some(needed_values(&settings.token_url, &url_values(connection, seen)))
+    settings.flow == Flow::ClientCredentials && settings.token_placeholders().next().is_some()
 }
 
 /// What fills the placeholders of a connection's URLs: the entity id from the mapping, then from the integration's

@@ -14,6 +14,7 @@ pub mod disconnect;
 pub mod edit_connection;
 pub mod edit_integration;
 pub mod edit_mapping;
+pub mod health;
 pub mod integrations;
 mod lookup;
 pub mod mapping_table;

@@ -478,6 +478,12 @@ impl Store {
         self.all(&Listing::named_within(connection, first, last)).await
     }
 
+    /// All connections of this name and the grants on them, as far as a glance goes, and whether there are more. From an
+    /// index: a moment behind.
+    pub async fn glimpse_named(&self, connection: &FoldedName) -> Result<(Vec<Named>, bool), Problem> {
+        self.beginning(&Listing::named(connection, None), None).await
+    }
+
     /// Removes a grant whose connection is gone, unless it has changed since it was seen.
     pub async fn delete_grant(&self, key: &ItemKey, seen: &Grant) -> Result<bool, Problem> {
         self.delete_if(key, unchanged(Some(seen))).await

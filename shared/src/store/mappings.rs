@@ -9,8 +9,17 @@ use super::{
     transaction::{Condition, Refused, Transaction},
 };
 use crate::model::{
-    Code, FoldedName, IntegrationId, OrganizationId, Problem, integration::Integration, mapping::Mapping,
+    Code, FoldedName, IntegrationId, OrganizationId, Problem, config::StoredConfig, integration::Integration,
+    mapping::Mapping,
 };
+
+/// As much of a mapping as tells whether it is whole.
+#[derive(Debug, Deserialize)]
+pub struct Mapped {
+    pub organization_id: OrganizationId,
+    #[serde(default)]
+    pub config: StoredConfig,
+}
 
 /// Who an entity id belongs to.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -144,6 +153,17 @@ impl Store {
     ) -> Result<Option<OrganizationId>, Problem> {
         let entity: Option<Entity> = found.see(&ItemKey::entity(integration, entity_id))?;
         Ok(entity.map(|entity| entity.organization_id))
+    }
+
+    /// The organizations that an integration is mapped for, as far as a glance goes, and whether there are more. From an
+    /// index: a moment behind.
+    pub async fn mapped(
+        &self,
+        integration: IntegrationId,
+        with_config: bool,
+    ) -> Result<(Vec<Mapped>, bool), Problem> {
+        let attributes = if with_config { "organization_id, config" } else { "organization_id" };
+        self.beginning(&Listing::mappings(integration), Some(attributes)).await
     }
 
     /// The organization that an entity id belongs to.

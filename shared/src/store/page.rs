@@ -242,6 +242,28 @@ impl Store {
         Ok(Page { listing, rows, next })
     }
 
+    /// As much of a list as may be read for a glance at it, and whether it goes on; of each item only these attributes,
+    /// with commas between them.
+    pub(super) async fn beginning<T: DeserializeOwned>(
+        &self,
+        listing: &Listing,
+        attributes: Option<&str>,
+    ) -> Result<(Vec<T>, bool), Problem> {
+        let (mut beginning, mut start) = (Vec::new(), None);
+        for _ in 0..ANSWERS {
+            let query = self.querying(listing).set_projection_expression(attributes.map(str::to_owned));
+            let answer = query.set_exclusive_start_key(start).send().await.map_err(problem)?;
+            for item in answer.items.unwrap_or_default() {
+                beginning.push(from_item(item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok((beginning, false));
+            }
+        }
+        Ok((beginning, true))
+    }
+
     /// The whole list; for lists that are known to be short, and for work that goes through all of it.
     pub(super) async fn all<T: DeserializeOwned>(&self, listing: &Listing) -> Result<Vec<T>, Problem> {
         let mut all = Vec::new();
