@@ -81,6 +81,16 @@ impl Form {
         }
     }
 
+    /// The same with a sign on it, which is read out as the label.
+    pub(crate) fn icon_button(&self, action: &str, label: &str, icon: &str) -> Markup {
+        html! {
+            form.inline method="post" action=(action) {
+                input type="hidden" name="form_token" value=(self.token);
+                button.quiet.icon type="submit" aria-label=(label) title=(label) { (icon) }
+            }
+        }
+    }
+
     /// Read out by screen readers when the page comes back.
     fn summary(&self) -> Markup {
         let Some(problem) = &self.problem else { return html! {} };
@@ -97,12 +107,22 @@ impl Form {
     }
 
     pub(crate) fn text<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
-        Field { form: self, name, label, hint: None, required: false, kind: Kind::Text }
+        Field { form: self, name, label, hint: None, required: false, depends: false, kind: Kind::Text }
     }
 
     /// One that is never shown again: not even what was typed and refused.
     pub(crate) fn secret<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
         Field { kind: Kind::Secret, ..self.text(name, label) }
+    }
+
+    /// The same for a text of several lines, such as a key in PEM.
+    pub(crate) fn secret_area<'a>(&'a self, name: &'a str, label: &'a str, rows: u32) -> Field<'a> {
+        Field { kind: Kind::SecretArea(rows), ..self.text(name, label) }
+    }
+
+    /// A day, as `2026-01-31`.
+    pub(crate) fn date<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
+        Field { kind: Kind::Date, ..self.text(name, label) }
     }
 
     pub(crate) fn area<'a>(&'a self, name: &'a str, label: &'a str, rows: u32) -> Field<'a> {
@@ -150,12 +170,15 @@ pub(crate) struct Field<'a> {
     label: &'a str,
     hint: Option<&'a str>,
     required: bool,
+    depends: bool,
     kind: Kind,
 }
 
 enum Kind {
     Text,
     Secret,
+    SecretArea(u32),
+    Date,
     Area(u32),
     Select(Vec<(String, String)>),
     Check,
@@ -171,11 +194,22 @@ impl<'a> Field<'a> {
     pub(crate) fn required(self) -> Self {
         Self { required: true, ..self }
     }
+
+    /// Needed or not by what else is filled in: the hint says so, or the answer.
+    #[must_use]
+    pub(crate) fn depends(self) -> Self {
+        Self { depends: true, ..self }
+    }
+
+    #[must_use]
+    pub(crate) fn required_if(self, required: bool) -> Self {
+        Self { required, ..self }
+    }
 }
 
 impl Render for Field<'_> {
     fn render(&self) -> Markup {
-        let Self { form, name, label, hint, required, kind } = self;
+        let Self { form, name, label, hint, required, depends, kind } = self;
         let id = name.replace(['.', '[', ']', ' '], "-");
         let (value, error) = (form.value(name), form.error(name));
         let (error_id, hint_id) = (format!("{id}-error"), format!("{id}-hint"));
@@ -185,7 +219,8 @@ impl Render for Field<'_> {
             .collect();
         let described = (!described.is_empty()).then(|| described.join(" "));
         let invalid = error.as_ref().map(|_| "true");
-        let label = html! { label for=(id) { (label) @if !required && !matches!(kind, Kind::Check) { span.optional { " (optional)" } } } };
+        let optional = !required && !depends && !matches!(kind, Kind::Check);
+        let label = html! { label for=(id) { (label) @if optional { span.optional { " (optional)" } } } };
         html! {
             div.field.check[matches!(kind, Kind::Check)] {
                 @if !matches!(kind, Kind::Check) { (label) }
@@ -195,6 +230,10 @@ impl Render for Field<'_> {
                         spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
                     Kind::Secret => input type="password" id=(id) name=(name) required[*required] autocomplete="new-password"
                         spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
+                    Kind::SecretArea(rows) => textarea id=(id) name=(name) rows=(rows) required[*required] autocomplete="off"
+                        spellcheck="false" aria-invalid=[invalid] aria-describedby=[described] {},
+                    Kind::Date => input type="date" id=(id) name=(name) value=(value) required[*required]
+                        aria-invalid=[invalid] aria-describedby=[described];,
                     Kind::Area(rows) => textarea id=(id) name=(name) rows=(rows) required[*required] spellcheck="false"
                         aria-invalid=[invalid] aria-describedby=[described] { (value) },
                     Kind::Select(options) => select id=(id) name=(name) required[*required] aria-invalid=[invalid] aria-describedby=[described] {
