@@ -105,7 +105,9 @@ def chromium() -> Iterator[Browser]:
 def context(chromium, stack) -> Iterator[BrowserContext]:
     """A browser of one's own, without cookies."""
     width, height = WIDTHS["wide"]
-    context = chromium.new_context(base_url=stack.url, viewport={"width": width, "height": height})
+    # Without transitions, so that colours are what they will be when they are looked at.
+    viewport = {"width": width, "height": height}
+    context = chromium.new_context(base_url=stack.url, viewport=viewport, reduced_motion="reduce")
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield context
     context.close()
