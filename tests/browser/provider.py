@@ -6,11 +6,13 @@ What a client's name says is how it is treated, so that tests in one browser don
     denies              signs nobody in: consent is refused
     refused-client      is unknown at the token endpoint
     dead-grant          its refresh tokens are refused
+    dead-grant-over     the same, and its access token is over after a second
     slow                gets its tokens after three seconds
     changes-person      somebody else signs in each time
 
 Everything that was handed out or brought here is kept in `secrets`, to be looked for where it must not be."""
 
+import base64
 import itertools
 import json
 import threading
@@ -24,6 +26,7 @@ class Provider:
     def __init__(self):
         self.secrets: list[str] = []
         self.revoked: list[str] = []
+        self._device_approved = threading.Event()
         self._people = itertools.cycle(["ada@example.com", "bob@example.com"])
         self._lock = threading.Lock()
         provider = self
@@ -61,6 +64,10 @@ class Provider:
             "dialect": {"verify": {"url": f"{self.url}/me", "subject": "id", "email": "email"}},
         } | more
 
+    def approve_device(self):
+        """Somebody has typed in the code."""
+        self._device_approved.set()
+
     def keep(self, secret: str) -> str:
         with self._lock:
             self.secrets.append(secret)
@@ -93,8 +100,15 @@ class Provider:
         if path == "/revoke":
             self.revoked.append(form.get("token", ""))
             return self.answer(request, 200, {})
+        if path == "/device":
+            self._device_approved.clear()
+            given = {"device_code": self.keep(f"device-{uuid.uuid4().hex}"), "user_code": "WDJB-MJHT"}
+            given |= {"verification_uri": f"{self.url}/activate", "expires_in": 600, "interval": 1}
+            return self.answer(request, 200, given)
         if path != "/token":
             return self.answer(request, 404, {"error": "not_found"})
+        if form.get("device_code") and not self._device_approved.is_set():
+            return self.answer(request, 400, {"error": "authorization_pending"})
         client = form.get("client_id") or self.basic_client(request)
         if "grant_type" not in form or client.startswith("refused-client"):
             return self.answer(request, 401, {"error": "invalid_client"})
@@ -105,15 +119,14 @@ class Provider:
             return self.answer(request, 400, {"error": "invalid_grant", "error_description": "It was revoked."})
         person = next(self._people) if client.startswith("changes-person") and not refreshing else "ada@example.com"
         token = f"access-{uuid.uuid4().hex}-{person.split('@')[0]}"
-        tokens = {"access_token": self.keep(token), "token_type": "Bearer", "expires_in": 3600}
+        tokens = {"access_token": self.keep(token), "token_type": "Bearer"}
+        tokens["expires_in"] = 1 if client.startswith("dead-grant-over") else 3600
         if form["grant_type"] != "client_credentials" and not client.startswith("no-refresh-token"):
             tokens["refresh_token"] = self.keep(f"refresh-{uuid.uuid4().hex}")
         self.answer(request, 200, tokens)
 
     @staticmethod
     def basic_client(request) -> str:
-        import base64
-
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
         return base64.b64decode(encoded).decode().partition(":")[0] if scheme == "Basic" else ""
 

@@ -2,6 +2,7 @@
 
 use bifrost::{
     app::token::TokenQuery,
+    edge::pages,
     model::{
         Name, OrganizationId, Problem,
         access::{GrantPlace, Operation},
@@ -72,26 +73,36 @@ impl Click {
         ui::address(&format!("{}/{}{rest}", super::LIST, ui::encoded(self.name.as_str())), &query)
     }
 
-    fn page(&self, visit: &Visit<'_>, title: String, body: &Markup) -> Page {
-        let body = html! { (body) p { a.button.quiet href=(self.back(visit, &[])) { "Back" } } };
+    /// A page about what came of it, with what one may want to do next.
+    fn page(&self, visit: &Visit<'_>, title: String, outcome: &Markup) -> Page {
+        let GrantPlace { owner, scope } = self.place;
+        let form = Form::empty(visit);
+        let body = html! {
+            (outcome)
+            div.bar {
+                @if visit.may(Operation::ConnectionsAuthorize, scope) {
+                    (form.button(&self.again("/connect"), "Reconnect", ""))
+                }
+                @if visit.may(Operation::ConnectionsDiagnose, owner) {
+                    (form.button(&address(owner, &self.name, "/diagnose", &[]), "Diagnose", "quiet"))
+                }
+                a.button.quiet href=(self.back(visit, &[])) { "Back" }
+            }
+        };
         Page::new(title, SECTION, body)
     }
 
     /// What is in the way, and what to do about it.
     pub(super) fn refused(&self, visit: &Visit<'_>, title: String, problem: &Problem) -> Page {
-        bifrost::edge::pages::log_problem(visit.request, problem);
-        let GrantPlace { owner, scope } = self.place;
-        let form = Form::empty(visit);
-        let body = html! {
+        pages::log_problem(visit.request, problem);
+        let outcome = html! {
             div.notice.bad role="alert" {
                 p { strong { (problem.code.title()) } }
                 p { (problem.detail) }
                 p { strong { "What to do: " } (problem.fix) }
             }
-            @if visit.may(Operation::ConnectionsAuthorize, scope) { (form.button(&self.again("/connect"), "Reconnect", "")) }
-            @if visit.may(Operation::ConnectionsDiagnose, owner) { (form.button(&address(owner, &self.name, "/diagnose", &[]), "Diagnose", "quiet")) }
         };
-        self.page(visit, title, &body).refused(Some(problem))
+        self.page(visit, title, &outcome).refused(Some(problem))
     }
 }
 

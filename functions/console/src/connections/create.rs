@@ -198,7 +198,7 @@ async fn choose(visit: &Visit<'_>) -> Result<Reply, Problem> {
                 @for preset in &presets {
                     li {
                         a href=(begun.address(&format!("/{}", preset.name), &[])) { (preset.title) }
-                        span.small { (preset.category) " · " (offers(preset)) }
+                        span.small { (category(preset)) " · " (offers(preset)) }
                     }
                 }
             }
@@ -221,6 +221,14 @@ fn tabs(begun: &Begun, custom: bool) -> Markup {
 fn matches(preset: &Preset, wanted: &str) -> bool {
     let text = format!("{} {} {}", preset.title, preset.name, preset.category).to_lowercase();
     wanted.to_lowercase().split_whitespace().all(|word| text.contains(word))
+}
+
+/// In the letters that people write it with.
+fn category(preset: &Preset) -> String {
+    match preset.category.as_str() {
+        abbreviation @ ("psa" | "rmm") => abbreviation.to_uppercase(),
+        word => word.replacen(|_: char| true, &word[..1].to_uppercase(), 1),
+    }
 }
 
 /// What a provider has to offer.
