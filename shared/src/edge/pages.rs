@@ -171,7 +171,7 @@ fn question(request: &Request, state: &Secret, question: &Question) -> Response 
             input type="hidden" name="form_token" value=(form_token(state, &cookie));
             button type="submit" name="decision" value="keep" { "Keep " (first(&question.before)) }
             " "
-            button type="submit" name="decision" value="switch" { "Switch to " (first(&question.now)) }
+            button.secondary type="submit" name="decision" value="switch" { "Switch to " (first(&question.now)) }
         }
     };
     let mut response = page(StatusCode::OK, &title, &body);

@@ -12,7 +12,7 @@ use bifrost::{
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-use super::{SECTION, address, is_signed_in_to};
+use super::{SECTION, address, for_people, is_signed_in_to, list_address};
 use crate::{
     form::Form,
     reply::{Page, Reply},
@@ -73,13 +73,25 @@ impl Click {
         ui::address(&format!("{}/{}{rest}", super::LIST, ui::encoded(self.name.as_str())), &query)
     }
 
+    /// A page about it, below the connection's own for those who see that.
+    pub(super) fn titled(&self, visit: &Visit<'_>, title: String, body: Markup) -> Page {
+        let owner = self.place.owner;
+        let page = Page::new(title, SECTION, body);
+        match visit.may(Operation::ConnectionsGet, owner) {
+            true => page
+                .under("OAuth Connections", list_address(owner, &[]))
+                .under(self.name.as_str(), address(owner, &self.name, "", &[])),
+            false => page,
+        }
+    }
+
     /// A page about what came of it, with what one may want to do next.
     fn page(&self, visit: &Visit<'_>, title: String, outcome: &Markup) -> Page {
         let GrantPlace { owner, scope } = self.place;
         let form = Form::empty(visit);
         let body = html! {
             (outcome)
-            div.bar {
+            div.bar.doing {
                 @if visit.may(Operation::ConnectionsAuthorize, scope) {
                     (form.button(&self.again("/connect"), "Reconnect", ""))
                 }
@@ -89,12 +101,13 @@ impl Click {
                 a.button.quiet href=(self.back(visit, &[])) { "Back" }
             }
         };
-        Page::new(title, SECTION, body)
+        self.titled(visit, title, body)
     }
 
     /// What is in the way, and what to do about it.
-    pub(super) fn refused(&self, visit: &Visit<'_>, title: String, problem: &Problem) -> Page {
-        pages::log_problem(visit.request, problem);
+    pub(super) fn refused(&self, visit: &Visit<'_>, title: String, problem: Problem) -> Page {
+        let problem = for_people(problem);
+        pages::log_problem(visit.request, &problem);
         let outcome = html! {
             div.notice.bad role="alert" {
                 p { strong { (problem.code.title()) } }
@@ -102,7 +115,7 @@ impl Click {
                 p { strong { "What to do: " } (problem.fix) }
             }
         };
-        self.page(visit, title, &outcome).refused(Some(problem))
+        self.page(visit, title, &outcome).refused(Some(&problem))
     }
 }
 
@@ -129,7 +142,7 @@ pub(super) async fn connect(visit: &Visit<'_>, name: &str) -> Result<Reply, Prob
         Ok(Reply::Departure(visit.bifrost.begin(&ticket).await?))
     };
     Ok(gone_on.await.unwrap_or_else(|problem: Problem| {
-        click.refused(visit, format!("{} is not connected", click.name), &problem).into()
+        click.refused(visit, format!("{} is not connected", click.name), problem).into()
     }))
 }
 
@@ -142,7 +155,7 @@ pub(super) async fn refresh(visit: &Visit<'_>, name: &str) -> Result<Reply, Prob
             let body = html! { div.notice.warn role="status" { p { "The token was kept. " (why) } } };
             click.page(visit, format!("{} was not refreshed", click.name), &body).into()
         }
-        Err(problem) => click.refused(visit, format!("{} was not refreshed", click.name), &problem).into(),
+        Err(problem) => click.refused(visit, format!("{} was not refreshed", click.name), problem).into(),
     })
 }
 

@@ -260,7 +260,7 @@ async fn fill_in(visit: &Visit<'_>, preset: Option<&Preset>) -> Result<Reply, Pr
     let form = if visit.is_post() {
         match create(visit, &begun, preset).await {
             Ok(created) => return Ok(created),
-            Err(problem) => Form::typed(visit, Some(problem)),
+            Err(problem) => Form::typed(visit, Some(super::for_people(problem))),
         }
     } else {
         Form::new(visit, [("client_auth", if preset.is_some() { "" } else { "basic" })])

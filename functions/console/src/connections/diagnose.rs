@@ -57,7 +57,8 @@ fn findings(diagnosis: &Diagnosis) -> Markup {
 }
 
 fn fix(check: &Check) -> Markup {
-    html! { @if let Some(fix) = &check.fix { p { strong { "What to do: " } (fix) } } }
+    let fix = check.fix.as_deref().map(|fix| super::click_instead(fix).unwrap_or(fix));
+    html! { @if let Some(fix) = fix { p { strong { "What to do: " } (fix) } } }
 }
 
 fn summary(diagnosis: &Diagnosis) -> String {

@@ -6,7 +6,7 @@ use bifrost::{
 };
 use maud::html;
 
-use super::{address, connection, page_below, settings, settings::Subject};
+use super::{address, connection, for_people, page_below, settings, settings::Subject};
 use crate::{form::Form, reply::Reply, visit::Visit};
 
 pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Result<Reply, Problem> {
@@ -21,7 +21,7 @@ pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Result<Reply, Problem
                     &[("done", done)],
                 )));
             }
-            Err(problem) => Form::typed(visit, Some(problem)),
+            Err(problem) => Form::typed(visit, Some(for_people(problem))),
         }
     } else {
         let revision = ("revision", connection.revision.to_string());

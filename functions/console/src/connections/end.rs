@@ -2,18 +2,12 @@
 
 use bifrost::{
     app::edit_connection::Dependants,
-    model::{Name, OrganizationId, Problem, Scope, access::Operation, organization::Organization},
+    model::{Code, Name, OrganizationId, Problem, Scope, access::Operation, organization::Organization},
 };
 use maud::{Markup, html};
 
-use super::{SECTION, act::Click, address, connection, list_address, page_below};
-use crate::{
-    form::Form,
-    reply::{Page, Reply},
-    ui,
-    visit::Visit,
-    words,
-};
+use super::{act::Click, address, connection, list_address, page_below};
+use crate::{form::Form, reply::Reply, ui, visit::Visit, words};
 
 /// How many organizations are named.
 const MOST_NAMED: usize = 20;
@@ -32,7 +26,7 @@ pub(super) async fn disconnect(visit: &Visit<'_>, name: &str) -> Result<Reply, P
                 Reply::see_other(click.back(visit, &[("done", done)]))
             }
             Err(problem) => {
-                click.refused(visit, format!("{} was not disconnected", click.name), &problem).into()
+                click.refused(visit, format!("{} was not disconnected", click.name), problem).into()
             }
         });
     }
@@ -43,17 +37,13 @@ pub(super) async fn disconnect(visit: &Visit<'_>, name: &str) -> Result<Reply, P
     let body = html! {
         p { "Bifrost forgets " (whose) " on " strong { (connection.name) } " at once. The connection itself stays, and can be connected again." }
         (revoking(connection.revocation_url.is_some()))
-        (integrations(&dependants.integrations, "Their workflows get no token from then on, unless their organization has a sign-in of its own."))
+        (integrations(&dependants.integrations, "Workflows get no token for it from then on, unless their organization has a sign-in of its own."))
         (Form::empty(visit).button(&click.again("/disconnect"), "Disconnect", "danger"))
         " "
         a href=(click.back(visit, &[])) { "Cancel" }
     };
     let title = format!("Disconnect {}?", connection.name);
-    Ok(match visit.may(Operation::ConnectionsGet, owner) {
-        true => page_below(&connection, title, body),
-        false => Page::new(title, SECTION, body),
-    }
-    .into())
+    Ok(click.titled(visit, title, body).into())
 }
 
 pub(super) async fn delete(visit: &Visit<'_>, name: &str) -> Result<Reply, Problem> {
@@ -65,7 +55,7 @@ pub(super) async fn delete(visit: &Visit<'_>, name: &str) -> Result<Reply, Probl
         let (force, deadline) = (visit.ticked("force"), visit.request.deadline());
         match visit.bifrost.delete_connection(scope, &connection.name, Some(shown), force, deadline).await {
             Ok(()) => return Ok(Reply::see_other(list_address(scope, &[("done", "deleted")]))),
-            Err(problem) => Form::typed(visit, Some(problem)),
+            Err(problem) => Form::typed(visit, Some(unforced(problem))),
         }
     } else {
         Form::empty(visit)
@@ -75,7 +65,7 @@ pub(super) async fn delete(visit: &Visit<'_>, name: &str) -> Result<Reply, Probl
     let body = html! {
         p { "This deletes the connection with all its sign-ins, and can't be undone. Registered redirect URIs of this name lead nowhere from then on." }
         (revoking(connection.revocation_url.is_some()))
-        (integrations(&users, "Their workflows get no token from then on. Link them to another connection first."))
+        (integrations(&users, "Workflows get no token for it from then on, unless it is linked to another connection first."))
         (own_grants(visit, &organizations).await?)
         (form.around(&address(scope, &connection.name, "/delete", &[]), &html! {
             input type="hidden" name="revision" value=(connection.revision);
@@ -87,6 +77,14 @@ pub(super) async fn delete(visit: &Visit<'_>, name: &str) -> Result<Reply, Probl
     };
     let title = format!("Delete {}?", connection.name);
     Ok(page_below(&connection, title, body).refused(form.problem()).into())
+}
+
+/// What to do about what still uses it is on this very page.
+fn unforced(problem: Problem) -> Problem {
+    match problem.code {
+        Code::InUse => problem.fix("Link them to another connection first, or tick the box below."),
+        _ => super::for_people(problem),
+    }
 }
 
 fn revoking(revokes: bool) -> Markup {

@@ -1,10 +1,10 @@
 //! `/console/connections/{name}/link`: a link for somebody else, who signs in without an account here.
 
-use bifrost::model::{Name, Problem, Scope, access::Operation, input::Input};
+use bifrost::model::{Problem, Scope, access::Operation, input::Input};
 use maud::html;
 use serde_json::{Map, Value};
 
-use super::{SECTION, act::Click};
+use super::act::Click;
 use crate::{
     form::Form,
     reply::{Page, Reply},
@@ -26,7 +26,7 @@ pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Result<Reply, Problem
     match given(visit, &click).await {
         Ok(page) => Ok(page.into()),
         Err(problem) if problem.errors.is_empty() => {
-            Ok(click.refused(visit, format!("No link for {}", connection.name), &problem).into())
+            Ok(click.refused(visit, format!("No link for {}", connection.name), problem).into())
         }
         Err(problem) => asking(visit, &click, Form::typed(visit, Some(problem))).await,
     }
@@ -50,7 +50,7 @@ async fn asking(visit: &Visit<'_>, click: &Click, form: Form) -> Result<Reply, P
         }))
     };
     let title = format!("A link to connect {}", click.name);
-    Ok(Page::new(title, SECTION, body).refused(form.problem()).into())
+    Ok(click.titled(visit, title, body).refused(form.problem()).into())
 }
 
 async fn given(visit: &Visit<'_>, click: &Click) -> Result<Page, Problem> {
@@ -73,9 +73,5 @@ async fn given(visit: &Visit<'_>, click: &Click) -> Result<Page, Problem> {
         p { "It is good until " (link.expires_at.to_the_minute()) ", " (words::time(link.expires_at, visit.now)) ", for one sign-in. Anybody who has it can sign in with it." }
         p { a.button.quiet href=(click.back(visit, &[])) { "Back" } }
     };
-    Ok(titled(&click.name, body))
-}
-
-fn titled(name: &Name, body: maud::Markup) -> Page {
-    Page::new(format!("A link to connect {name}"), SECTION, body)
+    Ok(click.titled(visit, format!("A link to connect {}", click.name), body))
 }

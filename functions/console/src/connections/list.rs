@@ -66,7 +66,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Result<Reply, Problem> {
                 p { a href=(list_address(scope, &[])) { "Show all" } }
             }))
         } @else {
-            (table(visit, scope, filter, &connections))
+            (items(visit, scope, filter, &connections))
         }
         (ui::next_page(next))
     };
@@ -121,42 +121,44 @@ pub(super) fn scope_field(
     html! { @if options.len() > 1 { (form.select("scope", label, options).required()) } }
 }
 
-fn table(visit: &Visit<'_>, scope: Scope, filter: &str, connections: &[ConnectionView]) -> Markup {
+fn items(visit: &Visit<'_>, scope: Scope, filter: &str, connections: &[ConnectionView]) -> Markup {
     let back = format!("connections?scope={scope}&status={filter}");
-    let rows = html! {
-        @for connection in connections {
-            tr {
-                th scope="row" {
-                    a href=(address(scope, &connection.name, "", &[])) { (connection.name) }
-                    span.small { (provider_title(connection)) }
+    html! {
+        ul.connections aria-label="OAuth connections" {
+            @for connection in connections {
+                li {
+                    div {
+                        h2 { a href=(address(scope, &connection.name, "", &[])) { (connection.name) } " " (words::status(connection.status)) }
+                        (facts(visit, connection))
+                        (trouble(connection))
+                    }
+                    div.actions { (actions(visit, connection, &back)) }
                 }
-                td.state { (state(connection)) }
-                td {
-                    @let who = signed_in(connection);
-                    @if let Some((first, rest)) = who.split_first() {
-                        (first) @for more in rest { span.small { (more) } }
-                    } @else { (words::nothing()) }
-                }
-                td { (words::time_if_any(connection.expires_at, visit.now)) }
-                td { (words::time_if_any(connection.next_refresh_at, visit.now)) }
-                td.actions { (actions(visit, connection, &back)) }
             }
         }
-    };
-    let head = ["Connection", "Status", "Signed in as", "Token expires", "Next refresh", "Actions"];
-    ui::table("OAuth connections", &head, &rows)
+    }
 }
 
-/// The status; where something is wrong, what and what to do.
-fn state(connection: &ConnectionView) -> Markup {
+fn facts(visit: &Visit<'_>, connection: &ConnectionView) -> Markup {
+    let who = signed_in(connection);
     html! {
-        (words::status(connection.status))
-        @match &connection.last_error {
-            Some(error) => {
-                span.small { strong { (error.title) } }
-                span.small { (error.fix) }
+        ul.facts {
+            li { (provider_title(connection)) }
+            @if !who.is_empty() { li { "Signed in as " (who.join(", ")) } }
+            @if let Some(at) = connection.expires_at {
+                li { @if at > visit.now { "Token expires " } @else { "Token expired " } (words::time(at, visit.now)) }
             }
-            None => @if let Some(message) = &connection.status_message { span.small { (message) } }
+            @if let Some(at) = connection.next_refresh_at { li { "Next refresh " (words::time(at, visit.now)) } }
+        }
+    }
+}
+
+/// Where something is wrong, what and what to do.
+fn trouble(connection: &ConnectionView) -> Markup {
+    html! {
+        @match &connection.last_error {
+            Some(error) => p { strong { (error.title) "." } " " (error.fix) },
+            None => @if let Some(message) = &connection.status_message { p { (message) } }
         }
     }
 }

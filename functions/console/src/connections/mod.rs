@@ -16,7 +16,7 @@ mod show;
 use bifrost::{
     app::connections::ConnectionView,
     model::{
-        Name, Problem, Scope,
+        Code, Name, Problem, Scope,
         access::Operation,
         connection::{ConnectionStatus, Flow},
         identity::Owner,
@@ -104,6 +104,25 @@ fn flow_name(flow: Flow) -> &'static str {
 
 fn is_connected(connection: &ConnectionView) -> bool {
     !matches!(connection.status, ConnectionStatus::NotConnected | ConnectionStatus::Pending)
+}
+
+/// What helps, for somebody who has buttons where the API's callers have requests.
+fn for_people(problem: Problem) -> Problem {
+    match click_instead(&problem.fix) {
+        Some(click) => problem.fix(click),
+        None => problem,
+    }
+}
+
+/// The same for a fix alone, where it is one of the API's own.
+fn click_instead(fix: &str) -> Option<&'static str> {
+    let clicks = [
+        (Code::NotConnected, "Click Connect."),
+        (Code::Reauthorize, "Click Reconnect."),
+        (Code::StaleRevision, "Open this page again, and repeat what you want to change."),
+        (Code::NameTaken, "Choose another name: begin again with Add Connection."),
+    ];
+    clicks.into_iter().find(|(code, _)| code.fix() == fix).map(|(_, click)| click)
 }
 
 /// Whether somebody goes to the provider for it: to sign in, or to let the client into a tenant.

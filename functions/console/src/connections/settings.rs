@@ -316,9 +316,13 @@ fn flows() -> Vec<(String, String)> {
 fn urls(form: &Form, subject: &Subject<'_>) -> Markup {
     let filled = subject.preset().is_some();
     let token_url = form.text("token_url", "Token URL");
+    let for_people = match subject.speaks_for_itself() {
+        true => "Where people sign in. Not needed for Client Credentials.",
+        false => "Where people sign in.",
+    };
     html! {
         @if subject.signs_in() {
-            (form.text("authorization_url", "Authorization URL").depends().hint("Where people sign in. Not needed for Client Credentials."))
+            (form.text("authorization_url", "Authorization URL").depends().hint(for_people))
         }
         @if filled { (token_url) } @else { (token_url.required().hint("Where tokens come from. {name} in a URL stands for a value of the mapping's config, {entity_id} for its Entity ID.")) }
     }

@@ -195,7 +195,7 @@ fn registration(visit: &Visit<'_>, connection: &ConnectionView) -> Markup {
                         None => (provider_title(connection)),
                     }
                 }
-                @if let Some(uri) = &connection.redirect_uri { dt { "Redirect URI" } dd { (ui::copyable("redirect-uri", uri)) } }
+                @if let Some(uri) = connection.redirect_uri.as_ref().filter(|_| is_connected(connection)) { dt { "Redirect URI" } dd { (ui::copyable("redirect-uri", uri)) } }
                 dt { "OAuth Flow Type" } dd { (flow_name(connection.flow)) }
                 dt { "Client ID" } dd { code { (connection.client_id) } }
                 dt { "Client proves itself" } dd { (client) }
