@@ -115,7 +115,8 @@ class Provider:
         if client.startswith("slow"):
             time.sleep(3)
         refreshing = form["grant_type"] == "refresh_token"
-        if form["grant_type"] == "authorization_code" and form.get("code") not in self.secrets:
+        spent = {"authorization_code": "code", "refresh_token": "refresh_token"}.get(form["grant_type"])
+        if spent and form.get(spent) not in self.secrets:
             return self.answer(request, 400, {"error": "invalid_grant"})
         if refreshing and client.startswith("dead-grant"):
             return self.answer(request, 400, {"error": "invalid_grant", "error_description": "It was revoked."})

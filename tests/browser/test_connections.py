@@ -392,9 +392,10 @@ def test_who_saves_over_anothers_change_is_told_and_keeps_what_was_typed(root, a
 def test_the_doctor_can_be_read(root, api, provider):
     name = connection(api, provider, client_secret_expires_at="2020-01-01T00:00:00Z")["name"]
     root.goto(address(name))
+    expect(root.get_by_text("The client secret expired on 2020-01-01")).to_be_visible()
     root.get_by_role("button", name="Diagnose").click()
     expect(root.get_by_role("heading", name=re.compile("Client secret Problem"))).to_be_visible()
-    expect(root.get_by_text("to mend")).to_be_visible()
+    expect(root.get_by_text("1 problem to mend, and 1 warning.")).to_be_visible()
     expect(root.get_by_role("heading", name=re.compile("Redirect URI Good"))).to_be_visible()
     look(root, "connections-diagnosis")
     root.goto(address(name, "/diagnose"))
@@ -509,6 +510,28 @@ def test_an_organizations_redirect_uri_is_shown_when_it_is_saved(root, api, prov
     root.get_by_role("button", name="Connect", exact=True).click()
     root.get_by_role("button", name="Accept").click()
     expect(status(root)).to_have_text("Active")
+
+
+def test_without_the_script_everything_works(chromium, api, provider, stack):
+    context = chromium.new_context(base_url=stack.url, java_script_enabled=False)
+    page, name, given = sign_in(context.new_page(), stack.root_key), unique("Plain"), provider.connection()
+    page.get_by_role("link", name="OAuth Connections").click()
+    page.get_by_role("link", name="+ Add Connection").first.click()
+    page.get_by_label("Connection Name").fill(name)
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("#redirect-uri")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+    page.get_by_role("link", name="Custom Provider").click()
+    for label in ("Client ID", "Client Secret", "Authorization URL", "Token URL"):
+        page.get_by_label(label, exact=True).fill(given[label.lower().replace(" ", "_")])
+    page.get_by_text("More settings").click()
+    page.get_by_label("Parameters of the sign-in").fill("prompt=consent")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Connect", exact=True).click()
+    page.get_by_role("button", name="Accept").click()
+    expect(status(page)).to_have_text("Active")
+    assert stored(api, name)["authorize_params"] == {"prompt": "consent"}
+    context.close()
 
 
 def user_of(api, organization) -> str:

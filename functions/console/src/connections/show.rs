@@ -24,8 +24,9 @@ use crate::{
 pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Result<Reply, Problem> {
     let connection = connection(visit, Operation::ConnectionsGet, name).await?;
     let scope = connection.scope;
-    let organizations = match scope {
-        Scope::Organization(_) => visit.organizations().await?,
+    // Whose it is, for those who see others' too.
+    let whose = match scope {
+        Scope::Organization(_) => visit.organizations().await?.map(|all| ui::scope_name(scope, Some(&all))),
         Scope::Global => None,
     };
     let back = format!("connections/{}?scope={scope}", connection.name);
@@ -46,11 +47,9 @@ pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Result<Reply, Problem
     let page = Page::new(connection.name.as_str(), SECTION, body)
         .under("OAuth Connections", list_address(scope, &[]))
         .notice(notice(visit, &connection));
-    Ok(match scope {
-        Scope::Global => page,
-        Scope::Organization(_) => {
-            page.under(ui::scope_name(scope, organizations.as_deref()), list_address(scope, &[]))
-        }
+    Ok(match whose {
+        Some(name) => page.under(name, list_address(scope, &[])),
+        None => page,
     }
     .into())
 }
