@@ -267,6 +267,8 @@ pub(super) fn fields(visit: &Visit<'_>, form: &Form, subject: &Subject<'_>, scop
     });
     let urls_filled = subject.fills(|_| true);
     let own_urls = urls(form, subject);
+    let expires = form.date("client_secret_expires_at", "Client Secret expires on");
+    let expires = expires.hint("You are told 30, 7 and 1 days before.");
     let open = MORE.iter().any(|name| form.error(name).is_some()) || by_key;
     let open = open
         || (urls_filled && ["authorization_url", "token_url"].iter().any(|name| form.error(name).is_some()));
@@ -286,10 +288,11 @@ pub(super) fn fields(visit: &Visit<'_>, form: &Form, subject: &Subject<'_>, scop
         } @else if !by_key {
             (form.secret("client_secret", "Client Secret").depends().hint("Kept encrypted, and never shown again."))
         }
-        (form.date("client_secret_expires_at", "Client Secret expires on").hint("You are told 30, 7 and 1 days before."))
+        @if stored { (expires) }
         @if let Some(preset) = preset { (placeholders(form, preset)) }
         @if !urls_filled { (own_urls) }
         (scopes_field(form, subject))
+        @if !stored { (expires) }
         @if scope == Scope::Global {
             (form.select("available_to", "Available to", vec![
                 ("all".to_owned(), "All organizations".to_owned()),
