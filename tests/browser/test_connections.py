@@ -178,6 +178,16 @@ def test_a_preset_leaves_only_what_the_provider_gave(root, api):
     assert "halo-secret-1234" not in root.content()
 
 
+def test_whose_a_connection_is_may_be_typed_wrong_where_it_has_to_be_typed(root):
+    root.goto("/console/connections/~new")
+    choice = root.get_by_label("Belongs to")
+    choice.evaluate("(select) => { select.innerHTML = '<option value=acme selected>acme</option>' }")
+    root.get_by_label("Connection Name").fill("Kept")
+    root.get_by_role("button", name="Create").click()
+    expect(root.locator("#scope-error")).to_contain_text("UUID")
+    expect(root.get_by_label("Connection Name")).to_have_value("Kept")
+
+
 def test_a_preset_that_the_name_suggests_is_offered(root):
     root.goto("/console/connections/~new?name=Microsoft_Graph")
     root.get_by_role("button", name="Create").click()

@@ -99,12 +99,22 @@ impl Begun {
 }
 
 async fn begin(visit: &Visit<'_>) -> Result<Reply, Problem> {
-    let scope = match visit.text("scope") {
-        Some(typed) => visit.caller().scope(Some(typed))?,
-        None => visit.scope()?,
+    let provider = visit.request.query("provider").and_then(preset::find);
+    let named = match visit.text("scope") {
+        Some(typed) => visit.caller().scope(Some(typed)),
+        None => visit.scope(),
+    };
+    let scope = match named {
+        Ok(scope) => scope,
+        // Where there are too many organizations to choose from, their ids are typed in.
+        Err(problem) if visit.is_post() => {
+            let home = visit.caller().home;
+            visit.permitted(Operation::ConnectionsCreate, home)?;
+            return beginning(visit, Form::typed(visit, Some(problem)), home, provider.as_ref()).await;
+        }
+        Err(problem) => return Err(problem),
     };
     visit.permitted(Operation::ConnectionsCreate, scope)?;
-    let provider = visit.request.query("provider").and_then(preset::find);
     if visit.is_post() {
         return match begun(visit, scope).await {
             Ok(begun) => {
