@@ -16,6 +16,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from provider import Provider
+
 WIDTHS = {"wide": (1280, 860), "phone": (390, 844)}
 THEMES = ("light", "dark")
 # Chromium as root in a container, and silent towards the world.
@@ -81,6 +83,14 @@ def api(stack) -> Iterator[httpx.Client]:
     """The HTTP API, as the platform's administrator."""
     with stack.api() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Provider]:
+    """A provider that can be told to misbehave; `stack.provider` is the demo's, which does not."""
+    provider = Provider()
+    yield provider
+    provider.stop()
 
 
 @pytest.fixture(scope="session")

@@ -165,7 +165,7 @@ impl ConfigFields<'_> {
         let hint = hints.join(" ");
         let shown = form.value(&name);
         let widget = match (field.r#type, &field.options) {
-            (ConfigType::Secret, _) => form.secret_area(&name, &field.key),
+            (ConfigType::Secret, _) => form.secret_area(&name, &field.key, 1),
             (_, Some(options)) => form.select(&name, &field.key, self.choices(field, options, shown)),
             (ConfigType::Bool, None) => {
                 let options = [Value::Bool(true), Value::Bool(false)];

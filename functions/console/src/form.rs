@@ -87,6 +87,16 @@ impl Form {
         }
     }
 
+    /// The same with a sign on it, which is read out as the label.
+    pub(crate) fn icon_button(&self, action: &str, label: &str, icon: &str) -> Markup {
+        html! {
+            form.inline method="post" action=(action) {
+                input type="hidden" name="form_token" value=(self.token);
+                button.quiet.icon type="submit" aria-label=(label) title=(label) { (icon) }
+            }
+        }
+    }
+
     /// Read out by screen readers when the page comes back.
     fn summary(&self) -> Markup {
         let Some(problem) = &self.problem else { return html! {} };
@@ -121,9 +131,14 @@ impl Form {
         Field { kind: Kind::Secret, ..self.text(name, label) }
     }
 
-    /// The same for one that may have several lines, such as a private key.
-    pub(crate) fn secret_area<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
-        Field { kind: Kind::SecretArea, ..self.text(name, label) }
+    /// The same for one that may have several lines, such as a private key in PEM.
+    pub(crate) fn secret_area<'a>(&'a self, name: &'a str, label: &'a str, rows: u32) -> Field<'a> {
+        Field { kind: Kind::SecretArea(rows), ..self.text(name, label) }
+    }
+
+    /// A day, as `2026-01-31`.
+    pub(crate) fn date<'a>(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
+        Field { kind: Kind::Date, ..self.text(name, label) }
     }
 
     pub(crate) fn area<'a>(&'a self, name: &'a str, label: &'a str, rows: u32) -> Field<'a> {
@@ -180,7 +195,8 @@ pub(crate) struct Field<'a> {
 enum Kind {
     Text,
     Secret,
-    SecretArea,
+    SecretArea(u32),
+    Date,
     Area(u32),
     Select(Vec<(String, String)>),
     Check,
@@ -214,6 +230,11 @@ impl<'a> Field<'a> {
     pub(crate) fn focused(self) -> Self {
         Self { focused: true, ..self }
     }
+
+    #[must_use]
+    pub(crate) fn required_if(self, required: bool) -> Self {
+        Self { required, ..self }
+    }
 }
 
 impl Render for Field<'_> {
@@ -239,8 +260,10 @@ impl Render for Field<'_> {
                         spellcheck="false" autofocus[*focused] aria-invalid=[invalid] aria-describedby=[described];,
                     Kind::Secret => input type="password" id=(id) name=(name) required[*required] autocomplete="new-password"
                         spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
-                    Kind::SecretArea => textarea.secret id=(id) name=(name) rows="1" required[*required] autocomplete="off"
+                    Kind::SecretArea(rows) => textarea.secret id=(id) name=(name) rows=(rows) required[*required] autocomplete="off"
                         spellcheck="false" aria-invalid=[invalid] aria-describedby=[described] {},
+                    Kind::Date => input type="date" id=(id) name=(name) value=(value) required[*required]
+                        aria-invalid=[invalid] aria-describedby=[described];,
                     Kind::Area(rows) => textarea id=(id) name=(name) rows=(rows) required[*required] spellcheck="false"
                         aria-invalid=[invalid] aria-describedby=[described] { (value) },
                     Kind::Select(options) => select id=(id) name=(name) required[*required] aria-invalid=[invalid] aria-describedby=[described] {

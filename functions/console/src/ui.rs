@@ -2,7 +2,7 @@
 
 use bifrost::model::{Scope, organization::Organization};
 use maud::{Markup, html};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What may stand in a part of a path or query as it is (RFC 3986 section 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -22,6 +22,26 @@ pub(crate) fn encoded_path(path: &str) -> String {
 pub(crate) fn address(path: &str, query: &[(&str, &str)]) -> String {
     let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
+/// The address of a page of the console, from what somebody else says it is below `/console/`: a path, and perhaps a query.
+/// Whatever it was, it leads nowhere else.
+pub(crate) fn console_address(below: &str) -> String {
+    let (path, query) = below.split_once('?').unwrap_or((below, ""));
+    let pairs: Vec<_> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    address(&format!("/console/{}", encoded_path(path)), &pairs)
+}
+
+/// `address` with more behind it.
+pub(crate) fn and_query(address: &str, more: &[(&str, &str)]) -> String {
+    let separator = if address.contains('?') { "&" } else { "?" };
+    let pairs: Vec<_> = more.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    if pairs.is_empty() { address.to_owned() } else { format!("{address}{separator}{}", pairs.join("&")) }
+}
+
+/// The reverse of [`encoded`].
+pub(crate) fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// A text to be pasted elsewhere, with a button that copies it.
@@ -95,5 +115,21 @@ mod tests {
         for (next, path) in cases {
             assert_eq!(encoded_path(next), path);
         }
+    }
+
+    #[test]
+    fn where_one_comes_back_to_is_a_page_of_the_console_with_its_query() {
+        let cases = [
+            ("integrations/Halo PSA/oauth", "/console/integrations/Halo%20PSA/oauth"),
+            ("connections?scope=global&status=all", "/console/connections?scope=global&status=all"),
+            ("//evil.example?x=//y", "/console/evil.example?x=%2F%2Fy"),
+            ("../connect/x?a", "/console/connect/x"),
+            ("a?b=c#d&e=\r\n", "/console/a?b=c%23d&e=%0D%0A"),
+        ];
+        for (below, address) in cases {
+            assert_eq!(console_address(below), address);
+        }
+        assert_eq!(and_query("/console/a", &[("done", "x")]), "/console/a?done=x");
+        assert_eq!(and_query("/console/a?b=c", &[("done", "x")]), "/console/a?b=c&done=x");
     }
 }

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     model::{
-        Code, Name, Problem, Scope, Sealed, Timestamp,
+        Code, Name, OrganizationId, Problem, Scope, Sealed, Timestamp,
         access::Caller,
         connection::{Connection, SecretChange},
+        grant::GrantStatus,
     },
     store::{
         ItemKey,
@@ -21,6 +22,15 @@ use crate::{
 
 /// How often an edit without `If-Match` is made anew on what another has just written.
 const ATTEMPTS: usize = 10;
+
+/// What depends on a connection.
+#[derive(Debug)]
+pub struct Dependants {
+    /// The integrations that use it.
+    pub integrations: Vec<Name>,
+    /// Those that have a grant of their own on it.
+    pub organizations: Vec<OrganizationId>,
+}
 
 impl Bifrost {
     /// RFC 7396 merge patch. With `if_match`, on that revision alone; without, on whatever stands: two writers never
@@ -119,15 +129,32 @@ impl Bifrost {
         Ok(())
     }
 
-    async fn check_unused(&self, connection: &Connection) -> Result<(), Problem> {
+    /// What would be without the connection. A moment behind, as far as grants are concerned.
+    pub async fn dependants(&self, scope: Scope, name: &Name) -> Result<Dependants, Problem> {
+        let connection = self.connection_at(scope, name, None).await?;
+        let integrations = self.users_of(&connection).await?;
+        let grants = self.store.grants_on(&connection).await?.into_iter();
+        let connected = grants.filter(|grant| grant.status.is_some_and(GrantStatus::is_connected));
+        let elsewhere =
+            connected.filter_map(|grant| grant.key.scope().filter(|scope| *scope != connection.scope));
+        Ok(Dependants { integrations, organizations: elsewhere.filter_map(Scope::organization).collect() })
+    }
+
+    /// The integrations that use it.
+    async fn users_of(&self, connection: &Connection) -> Result<Vec<Name>, Problem> {
         let folded = connection.name.folded();
         let integrations = self.store.all_integrations().await?;
         let users =
             integrations.into_iter().filter(|integration| integration.connection_name().folded() == folded);
-        let users: Vec<_> = users.map(|integration| integration.name.to_string()).collect();
+        Ok(users.map(|integration| integration.name).collect())
+    }
+
+    async fn check_unused(&self, connection: &Connection) -> Result<(), Problem> {
+        let users = self.users_of(connection).await?;
         if users.is_empty() {
             return Ok(());
         }
+        let users: Vec<_> = users.iter().map(Name::as_str).collect();
         let detail = format!("Integrations use the connection {}: {}.", connection.name, users.join(", "));
         Err(Problem::new(Code::InUse, detail)
             .fix("Link them to another connection, or delete with ?force=true."))

@@ -82,11 +82,7 @@ fn is_form_of(request: &Request, about: &Secret, cookie_name: &str) -> bool {
 /// On to the provider (RFC 9110 section 15.4.4), with the cookie that the callback asks for.
 pub fn departure(request: &Request, departure: &Departure) -> Response {
     let mut response = page(StatusCode::SEE_OTHER, "Signing in", &html! { p { "On to the provider." } });
-    match &departure.authorize_url {
-        Some(url) => redirect(&mut response, url.expose()),
-        // An empty reference is the page's own address (RFC 3986 section 4.4), which holds the link's secret already.
-        None => redirect(&mut response, "?"),
-    }
+    redirect(&mut response, departure.location.expose());
     for (name, cookie) in &departure.cookies {
         set_cookie(request, &mut response, name, cookie, departure.lifetime);
     }
@@ -98,7 +94,7 @@ pub fn finished(request: &Request, state: &Secret, finished: &Finished) -> Respo
     match finished {
         Finished::Connected(outcome) => connected(outcome),
         Finished::Asked(asked) => question(request, state, asked),
-        Finished::Kept { connection, before } => kept(connection, before),
+        Finished::Kept { connection, before, return_to } => kept(connection, before, return_to.as_deref()),
     }
 }
 
@@ -138,7 +134,8 @@ fn connected(connected: &Connected) -> Response {
                 "connect again. Many providers give one only when a scope such as offline_access is asked for."
             }
         }
-        p { "You can close this page." }
+        @if connected.return_to.is_none() { p { "You can close this page." } }
+        (back(connected.return_to.as_deref()))
     };
     let title = format!("{name} is connected");
     let Some(return_to) = &connected.return_to else {
@@ -174,7 +171,7 @@ fn question(request: &Request, state: &Secret, question: &Question) -> Response 
             input type="hidden" name="form_token" value=(form_token(state, &cookie));
             button type="submit" name="decision" value="keep" { "Keep " (first(&question.before)) }
             " "
-            button type="submit" name="decision" value="switch" { "Switch to " (first(&question.now)) }
+            button.secondary type="submit" name="decision" value="switch" { "Switch to " (first(&question.now)) }
         }
     };
     let mut response = page(StatusCode::OK, &title, &body);
@@ -183,13 +180,19 @@ fn question(request: &Request, state: &Secret, question: &Question) -> Response 
 }
 
 /// The person had not meant it.
-fn kept(name: &Name, before: &[String]) -> Response {
+fn kept(name: &Name, before: &[String], return_to: Option<&str>) -> Response {
     let body = html! {
         h1 { (name) " was left as it was" }
         @if !before.is_empty() { p { "It goes on as " strong { (who(before)) } "." } }
         p { "What you signed in with has been let go of. To sign in as another user, open the link again." }
+        (back(return_to))
     };
     page(StatusCode::OK, &format!("{name} was left as it was"), &body)
+}
+
+/// To where the person came from, if the link said so.
+fn back(return_to: Option<&str>) -> Markup {
+    html! { @if let Some(return_to) = return_to { p { a.button href=(return_to) { "Back" } } } }
 }
 
 fn who(words: &[String]) -> String {
@@ -204,21 +207,23 @@ fn first(words: &[String]) -> &str {
 pub fn not_connected(request: &Request, outcome: &NotConnected) -> Response {
     match outcome {
         NotConnected::Rejected(problem) => problem_page(request, problem),
-        NotConnected::Repeated { outcome } => {
+        NotConnected::Repeated { outcome, return_to } => {
             let body = html! {
                 h1 { "This sign-in is over" }
                 p { (outcome.as_deref().unwrap_or("It has been used already, and nothing was done a second time.")) }
-                p { "To connect again, ask for a new link." }
+                @if return_to.is_none() { p { "To connect again, ask for a new link." } }
+                (back(return_to.as_deref()))
             };
             page(StatusCode::GONE, "This sign-in is over", &body)
         }
-        NotConnected::Failed { connection, problem } => {
+        NotConnected::Failed { connection, problem, return_to } => {
             log::problem(problem, request.route(), request.request_id());
             let body = html! {
                 h1 { (connection) " is not connected" }
                 p { (problem.detail) }
                 h2 { "What to do" }
                 p { (problem.fix) }
+                (back(return_to.as_deref()))
                 p.id { "Request " (request.request_id()) }
             };
             page(page_status(problem.code), "Not connected", &body)

@@ -260,12 +260,18 @@ impl Connection {
         }
     }
 
-    /// The exact text to paste at the provider. Names hold nothing that needs escaping in a path but the space.
+    /// The exact text to paste at the provider.
     pub fn redirect_uri(&self, public_url: &str) -> String {
-        match self.callback_segment() {
-            None => format!("{public_url}/api/oauth/callback"),
-            Some(segment) => format!("{public_url}/oauth/callback/{}", segment.replace(' ', "%20")),
-        }
+        redirect_uri(self.callback_segment().as_deref(), public_url)
+    }
+}
+
+/// The redirect URI with that [`Connection::callback_segment`]. Names hold nothing that needs escaping in a path but the
+/// space.
+pub fn redirect_uri(segment: Option<&str>, public_url: &str) -> String {
+    match segment {
+        None => format!("{public_url}/api/oauth/callback"),
+        Some(segment) => format!("{public_url}/oauth/callback/{}", segment.replace(' ', "%20")),
     }
 }
 

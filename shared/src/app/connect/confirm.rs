@@ -37,6 +37,7 @@ pub enum Finished {
         connection: Name,
         /// Who stays connected, in words.
         before: Vec<String>,
+        return_to: Option<String>,
     },
 }
 
@@ -73,7 +74,7 @@ impl Bifrost {
         let state = self.state_of_browser(&state_hash, cookie).await.map_err(rejected)?;
         let Some(held) = state.held.clone() else {
             return Err(match state.used_at {
-                Some(_) => NotConnected::Repeated { outcome: state.outcome },
+                Some(_) => self.over(state).await,
                 None => rejected(link_invalid()),
             });
         };
@@ -81,17 +82,20 @@ impl Bifrost {
         let sign_in = SignIn::new(&state_hash, &state, &ticket, &connection);
         if decision.switches {
             let placed = self.place_held(&sign_in, held, decision.instead_of, deadline).await;
-            return placed
-                .map_err(|problem| NotConnected::Failed { connection: connection.name.clone(), problem });
+            return placed.map_err(|problem| sign_in.failed(problem));
         }
         let before = self.store.grant(&sign_in.key).await.map_err(rejected)?;
         let outcome = format!("{} was left as it was.", connection.name);
         if !self.let_go(&sign_in, &held, &outcome).await.map_err(rejected)? {
-            return Err(NotConnected::Repeated { outcome: None });
+            return Err(NotConnected::Repeated { outcome: None, return_to: ticket.return_to.clone() });
         }
         let before =
             before.map(|before| before.owner().words(&connection.settings.dialect)).unwrap_or_default();
-        Ok(Finished::Kept { connection: connection.name, before })
+        Ok(Finished::Kept {
+            connection: connection.name.clone(),
+            before,
+            return_to: ticket.return_to.clone(),
+        })
     }
 
     /// Goes on with tokens that are held, as soon as it is known whose they are.

@@ -112,7 +112,7 @@ impl Bifrost {
         };
         self.store.create_callback_state(&state_hash, &callback_state).await?;
         Ok(Departure {
-            authorize_url: None,
+            location: format!("/connect/{}", link.expose()).into(),
             cookies: vec![(device_cookie(link), state), (cookie_name(&state_hash), cookie)],
             lifetime: given.expires_in,
         })
@@ -129,11 +129,11 @@ impl Bifrost {
         let state_hash = hash(state);
         let state = self.state_of_browser(&state_hash, cookie).await.map_err(rejected)?;
         if state.used_at.is_some() && state.held.is_none() {
-            return Err(NotConnected::Repeated { outcome: state.outcome });
+            return Err(self.over(state).await);
         }
         let (ticket, connection) = self.ticket_and_connection(&state.ticket).await.map_err(rejected)?;
         let sign_in = SignIn::new(&state_hash, &state, &ticket, &connection);
-        let failed = |problem| NotConnected::Failed { connection: connection.name.clone(), problem };
+        let failed = |problem| sign_in.failed(problem);
         if let Some(held) = &state.held {
             let weighed = self.weigh(&sign_in, held.clone(), deadline).await;
             return weighed.map(Progress::Finished).map_err(failed);

@@ -69,9 +69,9 @@ pub enum NotConnected {
     /// The redirect is none of ours, or not this browser's. Nothing was changed.
     Rejected(Problem),
     /// This redirect has been here before.
-    Repeated { outcome: Option<String> },
+    Repeated { outcome: Option<String>, return_to: Option<String> },
     /// The provider, or something of ours, said no.
-    Failed { connection: Name, problem: Problem },
+    Failed { connection: Name, problem: Problem, return_to: Option<String> },
 }
 
 /// A sign-in that has come back, and where its grant goes.
@@ -111,6 +111,11 @@ impl<'a> SignIn<'a> {
     pub(super) fn place(&self) -> Place<'_> {
         let origin = Origin::Ticket(&self.state.ticket);
         Place { key: &self.key, scope: self.scope(), connection: self.connection, origin }
+    }
+
+    pub(super) fn failed(&self, problem: Problem) -> NotConnected {
+        let (connection, return_to) = (self.connection.name.clone(), self.ticket.return_to.clone());
+        NotConnected::Failed { connection, problem, return_to }
     }
 
     pub(super) fn connected(&self, grant: &Grant) -> Connected {
@@ -154,11 +159,11 @@ impl Bifrost {
         // First what tells whose browser this is and from where it comes; only then is the state used up.
         let state = self.state_of_browser(&state_hash, cookie).await.map_err(rejected)?;
         if state.used_at.is_some() && state.held.is_none() {
-            return Err(NotConnected::Repeated { outcome: state.outcome });
+            return Err(self.over(state).await);
         }
         let (ticket, connection) = self.ticket_and_connection(&state.ticket).await.map_err(rejected)?;
-        let failed = |problem| NotConnected::Failed { connection: connection.name.clone(), problem };
         let sign_in = SignIn::new(&state_hash, &state, &ticket, &connection);
+        let failed = |problem| sign_in.failed(problem);
         if let Some(held) = &state.held {
             return self.weigh(&sign_in, held.clone(), deadline).await.map_err(failed);
         }
@@ -166,12 +171,21 @@ impl Bifrost {
         check_arrival(&arrival, &connection, &ticket).map_err(rejected)?;
         let used = self.store.use_callback_state(&state_hash, Timestamp::now()).await.map_err(rejected)?;
         if used.is_none() {
-            return Err(NotConnected::Repeated { outcome: None });
+            return Err(NotConnected::Repeated { outcome: None, return_to: ticket.return_to.clone() });
         }
 
         let outcome = self.redeem(&arrival, &sign_in, deadline).await;
         self.settle(&sign_in, &outcome).await;
         outcome.map_err(failed)
+    }
+
+    /// For whoever comes back once more. The way on is a courtesy, for which nothing fails.
+    pub(super) async fn over(&self, state: CallbackState) -> NotConnected {
+        let ticket = self.store.ticket(&state.ticket).await.ok().flatten();
+        NotConnected::Repeated {
+            outcome: state.outcome,
+            return_to: ticket.and_then(|ticket| ticket.return_to),
+        }
     }
 
     /// Keeps what came of a sign-in for whoever reloads its page, unless it is not over.

@@ -63,6 +63,14 @@ pub struct ConnectLink {
     pub expires_at: Timestamp,
 }
 
+impl ConnectLink {
+    /// What the link holds, for [`Bifrost::begin`].
+    pub fn ticket(&self) -> Secret {
+        let url = self.connect_url.0.expose();
+        url.rsplit('/').next().unwrap_or_default().to_owned().into()
+    }
+}
+
 /// A link that is asked for.
 #[derive(Debug)]
 pub struct LinkRequest {
@@ -149,8 +157,9 @@ pub struct Offer {
 /// Where a person who said yes goes.
 #[derive(Debug)]
 pub struct Departure {
-    /// To the provider, with the state in it. None: to where the link leads, which shows what to type in elsewhere.
-    pub authorize_url: Option<Secret>,
+    /// The provider's sign-in, with the state in it; for a sign-in on another device the page of the link, which shows what
+    /// to type in there.
+    pub location: Secret,
     /// The cookies that this browser must bring back, by name.
     pub cookies: Vec<(String, Secret)>,
     /// How long they are good.
@@ -300,7 +309,7 @@ impl Bifrost {
         .map_err(failure_problem)?;
         self.store.create_callback_state(&state_hash, &callback_state).await?;
         Ok(Departure {
-            authorize_url: Some(authorize_url.to_string().into()),
+            location: authorize_url.to_string().into(),
             cookies: vec![(cookie_name(&state_hash), cookie)],
             lifetime: SIGN_IN_TIME,
         })

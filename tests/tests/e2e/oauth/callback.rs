@@ -1,6 +1,7 @@
 use bifrost_local::provider::{Fault, RefreshTokens};
 use bifrost_tests::{
-    Browser, Connection, SLIPPED_TOKEN, TestApp, TestProvider, allow, confirm, deny, sign_in,
+    Browser, Connection, RETURN_TO_ORIGIN, SLIPPED_TOKEN, TestApp, TestProvider, allow, confirm, deny,
+    sign_in,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -169,6 +170,28 @@ async fn a_providers_no_is_recorded_and_shown_with_its_fix_and_without_its_marku
     assert_ne!(shown["status"], "active");
     app.connect_in_browser(&connection).await;
     assert!(app.show(&connection).await["last_error"].is_null());
+}
+
+#[tokio::test]
+async fn whoever_was_not_connected_finds_the_way_back_that_the_link_said() {
+    let app = TestApp::shared().await;
+    let provider = TestProvider::start().await;
+    let connection = new_connection(&app, &provider).await;
+    let return_to = json!({"return_to": format!("{RETURN_TO_ORIGIN}/done?a=b&c=d")});
+    let way_back = format!("href=\"{RETURN_TO_ORIGIN}/done?a=b&amp;c=d\"");
+    for (asked, expected) in [(return_to, true), (json!({}), false)] {
+        let link = app.connect_url_with(&connection, asked).await;
+        let mut browser = Browser::new();
+        let address = confirm(&mut browser, &link).await;
+        let callback = deny(&mut browser, &address).await;
+        let (refused, reload) =
+            (browser.open(callback.as_str()).await, browser.open(callback.as_str()).await);
+        assert_eq!(reload.status, 410, "{}", reload.text);
+        for page in [refused, reload] {
+            assert!(page.status >= 400 && page.text.contains(&way_back) == expected, "{}", page.text);
+            assert_eq!(page.text.contains("Back</a>"), expected, "{}", page.text);
+        }
+    }
 }
 
 #[tokio::test]

@@ -432,6 +432,22 @@ async fn a_person_who_switches_is_sent_back_to_where_the_link_said() {
     assert_eq!(page.location().origin().ascii_serialization(), RETURN_TO_ORIGIN);
 }
 
+#[tokio::test]
+async fn a_person_who_keeps_what_there_was_finds_the_way_back_that_the_link_said() {
+    let app = TestApp::shared().await;
+    let provider = TestProvider::start().await;
+    let connection = with_id_tokens(&app, &provider).await;
+    sign_in(&app, &connection, ADA).await;
+    let return_to = json!({"return_to": format!("{RETURN_TO_ORIGIN}/done")});
+    let mut browser = Browser::new();
+    let page = sign_in_as(&mut browser, &app.connect_url_with(&connection, return_to).await, BOB).await;
+    let kept = browser.submit(&page, &decided(&page, "keep")).await;
+    assert_eq!(kept.status, 200, "{}", kept.text);
+    assert!(kept.text.contains(&format!("href=\"{RETURN_TO_ORIGIN}/done\"")), "{}", kept.text);
+    let again = browser.submit(&page, &decided(&page, "keep")).await;
+    assert!(again.status == 410 && again.text.contains("Back</a>"), "{} {}", again.status, again.text);
+}
+
 /// Lets the question of this page have been asked long ago.
 async fn let_lapse(app: &TestApp, page: &Page) {
     let stack = app.stack();
