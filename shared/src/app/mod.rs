@@ -19,6 +19,7 @@ mod lookup;
 pub mod mappings;
 pub mod organizations;
 pub mod page;
+mod people;
 pub mod refresh;
 pub mod resolve;
 mod revoke;
@@ -36,7 +37,8 @@ use crate::{
     aws::Aws,
     environment::Environment,
     model::{
-        FoldedName, Problem, Scope, Sealed, Secret, config::CheckedConfig, config::StoredConfig, url_template,
+        FoldedName, Problem, Scope, Sealed, Secret, config::CheckedConfig, config::StoredConfig, oidc,
+        url_template,
     },
     oauth::{Outbound, Relaxed},
     store::{ItemKey, Store},
@@ -53,6 +55,7 @@ pub struct Bifrost {
     signing_keys: signing_keys::SigningKeys,
     accepted: credentials::Accepted,
     outbound: Outbound,
+    issuer: people::Issuer,
     /// By integration, the connection that it used when its mappings were last listed.
     connections_listed: Mutex<HashMap<FoldedName, FoldedName>>,
 }
@@ -71,6 +74,7 @@ impl Bifrost {
         let vault = Vault::new(kms, environment.kms_key.clone(), store.clone());
         let secrets = client_secret::Secrets::new(aws.secrets_manager());
         let outbound = Outbound::new(Relaxed { loopback_http: environment.local });
+        let issuer = people::Issuer::new(oidc::Policy::from_settings(&environment.oidc));
         Ok(Self {
             environment,
             store,
@@ -79,6 +83,7 @@ impl Bifrost {
             signing_keys,
             accepted: credentials::Accepted::default(),
             outbound,
+            issuer,
             connections_listed: Mutex::default(),
         })
     }
