@@ -49,6 +49,24 @@ struct Remembered {
     asked_at: Option<Timestamp>,
 }
 
+/// Why a token shows nobody, or why that can't be said.
+enum NotSignedIn {
+    Refused(Refusal),
+    Failed(Problem),
+}
+
+impl From<Refusal> for NotSignedIn {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Problem> for NotSignedIn {
+    fn from(problem: Problem) -> Self {
+        Self::Failed(problem)
+    }
+}
+
 /// Why there are no keys to verify anything with.
 #[derive(Debug, thiserror::Error)]
 enum NoKeys {
@@ -75,23 +93,23 @@ impl Bifrost {
             // Told again with each token: whoever set the parameter looks here when nobody can sign in.
             Err(wrong) => return Err(Problem::internal(wrong.as_str())),
         };
-        let caller = self.signed_in(policy, presented).await?;
-        Ok(caller.inspect_err(|refusal| tracing::info!(%refusal, "a token was refused")).ok())
+        match self.signed_in(policy, presented).await {
+            Ok(caller) => Ok(Some(caller)),
+            Err(NotSignedIn::Refused(refusal)) => {
+                tracing::info!(%refusal, "a token was refused");
+                Ok(None)
+            }
+            Err(NotSignedIn::Failed(problem)) => Err(problem),
+        }
     }
 
-    async fn signed_in(&self, policy: &Policy, presented: &str) -> Result<Result<Caller, Refusal>, Problem> {
-        let token =
-            match UnverifiedToken::parse(presented).and_then(|token| policy.takes(&token).map(|()| token)) {
-                Ok(token) => token,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
+    async fn signed_in(&self, policy: &Policy, presented: &str) -> Result<Caller, NotSignedIn> {
+        let token = UnverifiedToken::parse(presented)?;
+        policy.takes(&token)?;
         let keys = self.keys_for(policy, &token).await?;
-        let person = match policy.verify(&token, &keys, Timestamp::now()) {
-            Ok(person) => person,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+        let person = policy.verify(&token, &keys, Timestamp::now())?;
         let is_provider = self.standing(person.home, person.made_before()).await?;
-        Ok(is_provider.ok_or(Refusal::NoOrganization).and_then(|is_provider| person.caller(is_provider)))
+        Ok(person.caller(is_provider.ok_or(Refusal::NoOrganization)?)?)
     }
 
     /// The issuer's keys, fetched anew if they are old, or if the token's is not among them.

@@ -183,7 +183,9 @@ impl By {
 
 /// The issuer's keys.
 pub(super) fn keys() -> Value {
-    json!({"keys": [RS256.jwk(), By::P256.jwk(), By::P384.jwk(), By::Ed25519.jwk()]})
+    static KEYS: LazyLock<Value> =
+        LazyLock::new(|| json!({"keys": [RS256.jwk(), By::P256.jwk(), By::P384.jwk(), By::Ed25519.jwk()]}));
+    KEYS.clone()
 }
 
 pub(super) fn key_set(set: &Value) -> KeySet {
