@@ -2,6 +2,8 @@
 
 use std::env;
 
+use crate::model::oidc;
+
 /// The settings of a function. Which of them a function has, the template decides; one that is missing is an error
 /// when it is first needed, not when the process starts.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +16,8 @@ pub struct Environment {
     pub kms_key: String,
     /// `BIFROST_ROOT_KEY_SECRET`: where the root key's secret is; the authorizer's alone.
     pub root_key_secret: String,
+    /// `BIFROST_OIDC_ISSUER` and what goes with it: who says who people are; the authorizer's alone.
+    pub oidc: oidc::Settings,
     /// `BIFROST_PUBLIC_URL`: the origin that people and providers reach us at, without a slash at the end. None means
     /// the one that a request came to.
     pub public_url: Option<String>,
@@ -32,6 +36,13 @@ impl Environment {
             data_keys_table: text("BIFROST_DATA_KEYS_TABLE"),
             kms_key: text("BIFROST_KMS_KEY"),
             root_key_secret: text("BIFROST_ROOT_KEY_SECRET"),
+            oidc: oidc::Settings {
+                issuer: text("BIFROST_OIDC_ISSUER"),
+                audience: text("BIFROST_OIDC_AUDIENCE"),
+                token_type: text("BIFROST_OIDC_TOKEN_TYPE"),
+                role_claim: text("BIFROST_OIDC_ROLE_CLAIM"),
+                organization_claim: text("BIFROST_OIDC_ORGANIZATION_CLAIM"),
+            },
             public_url: origin(&text("BIFROST_PUBLIC_URL")),
             return_to_origins: origins.split(',').filter_map(origin).collect(),
             local: text("BIFROST_LOCAL") == "1",

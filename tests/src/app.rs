@@ -53,6 +53,13 @@ impl TestApp {
         Self { stack: Arc::new(RunningStack::with_instances(count).await) }
     }
 
+    /// A stack of one's own whose template has these parameters. One process of each function serves it, so that what a
+    /// function remembers is what all requests find.
+    pub async fn with_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let parameters = parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { stack: Arc::new(RunningStack::with_parameters(parameters).await) }
+    }
+
     /// A stack of one's own whose data stays in this folder.
     pub async fn with_data(folder: &std::path::Path) -> Self {
         Self { stack: Arc::new(RunningStack::with_data(folder).await) }

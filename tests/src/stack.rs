@@ -51,6 +51,12 @@ impl RunningStack {
         Self::run(Options { max_instances: count, ..options(Data::Ephemeral).await }).await.unwrap()
     }
 
+    pub(crate) async fn with_parameters(parameters: impl Iterator<Item = (String, String)>) -> Self {
+        let mut options = Options { max_instances: 1, ..options(Data::Ephemeral).await };
+        options.parameters.extend(parameters);
+        Self::run(options).await.unwrap()
+    }
+
     async fn start(data: Data) -> Self {
         Self::run(options(data).await).await.unwrap()
     }

@@ -1,4 +1,4 @@
-//! The HTTP API's Lambda authorizer: turns a key into its caller.
+//! The HTTP API's Lambda authorizer: turns a key, or the token of someone who signed in, into its caller.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use bifrost::{
     model::{Problem, access::Caller},
 };
 
-/// Whose key this is; `None` for a key that is unknown.
-pub async fn handle(bifrost: Arc<Bifrost>, key: String) -> Result<Option<Caller>, Problem> {
-    bifrost.authenticate(&key).await
+/// Whose key or token this is; `None` for one that is nobody's.
+pub async fn handle(bifrost: Arc<Bifrost>, shown: String) -> Result<Option<Caller>, Problem> {
+    bifrost.authenticate(&shown).await
 }

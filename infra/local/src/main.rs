@@ -41,6 +41,10 @@ struct Flags {
     /// Address of the demo OAuth provider; of this machine alone.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7072")]
     provider_listen: SocketAddr,
+
+    /// A value for a parameter of the template, such as OidcIssuer=https://login.example.com; can be repeated.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
 }
 
 #[tokio::main]
@@ -99,9 +103,15 @@ impl Flags {
                 _ => Build::Debug,
             },
             demo_provider: Some(self.provider_listen),
+            parameters: self.parameters.into_iter().collect(),
             ..defaults
         }
     }
+}
+
+fn parameter(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// The program is run from the repository that it was built from.

@@ -44,7 +44,7 @@ pub fn document(examples: &[Example]) -> Value {
             "schemas": schemas.into_components(),
             "securitySchemes": {"key": {
                 "type": "http", "scheme": "bearer", "bearerFormat": "bfk_<id>_<secret>",
-                "description": "A key from POST /keys, or the root key that was made when the stack was deployed.",
+                "description": "A key from POST /keys, or the root key that was made when the stack was deployed; or, where the stack names an OpenID Connect issuer, the token of someone who signed in there.",
             }},
         },
     })

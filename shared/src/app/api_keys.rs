@@ -26,6 +26,9 @@ pub struct ApiKeyView {
     pub read_secrets: bool,
     pub expires_at: Option<Timestamp>,
     pub allowed_cidrs: Vec<String>,
+    /// The id of the key that made it, or `root`; or `oidc:` and the subject of whoever had signed in. Null for a key from
+    /// before this was kept.
+    pub created_by: Option<String>,
     pub created_at: Timestamp,
     /// In the answer to its making, and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,7 +100,7 @@ impl Bifrost {
         self.store.delete_api_key(id).await?.then_some(()).ok_or_else(|| Problem::not_found("key", id))
     }
 
-    /// The maker's key and those that made it; none for the root key.
+    /// The maker's key and those that made it; none for the root key, nor for someone who signed in.
     async fn lineage(&self, maker: &Caller) -> Result<Vec<ApiKeyId>, Problem> {
         let Ok(id) = maker.key_id.parse::<ApiKeyId>() else {
             return Ok(Vec::new());
@@ -118,6 +121,7 @@ impl From<ApiKey> for ApiKeyView {
             read_secrets: key.secret_reach != SecretReach::None,
             expires_at: key.expires_at,
             allowed_cidrs: key.allowed_cidrs.iter().map(ToString::to_string).collect(),
+            created_by: key.created_by,
             created_at: key.created_at,
             key: None,
         }

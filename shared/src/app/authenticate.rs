@@ -1,18 +1,20 @@
-//! Turning a key into its caller.
+//! Turning a key, or the token of someone who signed in, into its caller.
 
 use super::Bifrost;
 use crate::model::{
-    ApiKeyId, Problem, Scope, Secret,
+    ApiKeyId, Problem, Scope, Secret, Timestamp,
     access::Caller,
     api_key::{KeyHash, PresentedKey, root_caller},
 };
 
 impl Bifrost {
-    /// Whose key this is; `None` for one that is unknown, revoked, or made by a revoked one. Its expiry and networks
-    /// are not judged here, where the gateway may remember the answer, but on every request.
+    /// Whose key or token this is; `None` for a key that is unknown, revoked, or made by a revoked one, and for a token
+    /// that is not the issuer's, not for us, or over. A caller's expiry and networks are for every request to judge: the
+    /// gateway may remember this answer.
     pub async fn authenticate(&self, presented: &str) -> Result<Option<Caller>, Problem> {
         match PresentedKey::parse(presented) {
-            None => Ok(None),
+            None if PresentedKey::is_meant(presented) => Ok(None),
+            None => self.authenticate_token(presented).await,
             Some(PresentedKey::Root(secret)) => self.authenticate_root(&secret).await,
             Some(PresentedKey::Issued { id, secret }) => self.authenticate_issued(id, &secret).await,
         }
@@ -30,15 +32,15 @@ impl Bifrost {
         if key.hash != KeyHash::of(secret) || !self.store.api_keys_stand(&key.ancestors).await? {
             return Ok(None);
         }
-        let is_provider = match key.home {
-            Scope::Global => true,
-            Scope::Organization(id) => match self.store.organization(id).await? {
-                // A key of an organization that had this id before is nobody's.
-                Some(organization) if organization.created_at > key.created_at => return Ok(None),
-                Some(organization) => organization.is_provider,
-                None => return Ok(None),
-            },
-        };
-        Ok(Some(key.caller(is_provider)))
+        Ok(self.standing(key.home, key.created_at).await?.map(|is_provider| key.caller(is_provider)))
+    }
+
+    /// Whether it is the platform or a provider, for a key or token of that time; `None` if there is no such organization
+    /// now. What belonged to one that had this id before is nobody's.
+    pub(super) async fn standing(&self, home: Scope, since: Timestamp) -> Result<Option<bool>, Problem> {
+        let Scope::Organization(id) = home else { return Ok(Some(true)) };
+        let organization = self.store.organization(id).await?;
+        let organization = organization.filter(|organization| organization.created_at <= since);
+        Ok(organization.map(|organization| organization.is_provider))
     }
 }

@@ -23,6 +23,7 @@ pub mod once;
 pub mod organizations;
 pub mod overview;
 pub mod page;
+mod people;
 pub mod refresh;
 pub mod reseal;
 pub mod resolve;
@@ -42,7 +43,8 @@ use crate::{
     aws::{Aws, StartError},
     environment::Environment,
     model::{
-        FoldedName, Problem, Scope, Sealed, Secret, config::CheckedConfig, config::StoredConfig, url_template,
+        FoldedName, Problem, Scope, Sealed, Secret, config::CheckedConfig, config::StoredConfig, oidc,
+        url_template,
     },
     oauth::{Outbound, Relaxed},
     store::{ItemKey, Store},
@@ -61,6 +63,7 @@ pub struct Bifrost {
     accepted: credentials::Accepted,
     upcoming: overview::Remembered,
     outbound: Outbound,
+    issuer: people::Issuer,
     /// By integration, the connection that it used when its mappings were last listed.
     connections_listed: Mutex<HashMap<FoldedName, FoldedName>>,
 }
@@ -80,6 +83,7 @@ impl Bifrost {
         let vault = Vault::new(kms, environment.kms_key.clone(), store.clone());
         let secrets = client_secret::Secrets::new(aws.secrets_manager());
         let outbound = Outbound::new(Relaxed { loopback_http: environment.local }, roots);
+        let issuer = people::Issuer::new(oidc::Policy::from_settings(&environment.oidc));
         Ok(Self {
             environment,
             store,
@@ -89,6 +93,7 @@ impl Bifrost {
             accepted: credentials::Accepted::default(),
             upcoming: overview::Remembered::default(),
             outbound,
+            issuer,
             connections_listed: Mutex::default(),
         })
     }

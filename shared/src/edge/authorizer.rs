@@ -41,12 +41,12 @@ where
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let header = event.payload.identity_source.and_then(|values| values.into_iter().next()).unwrap_or_default();
         // Boxed: below the runtime's layers, a whole use case unboxed is too deep for the compiler.
-        let asked = bearer(&header).map(|key| Box::pin(handle(Arc::clone(&bifrost), key.to_owned())));
+        let asked = bearer(&header).map(|shown| Box::pin(handle(Arc::clone(&bifrost), shown.to_owned())));
         async move {
             let caller = match asked {
                 None => None,
                 Some(asked) => asked.await.inspect_err(|problem| {
-                    tracing::error!(code = %problem.code, cause = problem.cause_chain(), "a key could not be checked");
+                    tracing::error!(code = %problem.code, cause = problem.cause_chain(), "a key or token could not be checked");
                 })?,
             };
             let context = caller.as_ref().map(caller::to_context).unwrap_or_default();
@@ -58,6 +58,6 @@ where
 
 /// RFC 6750 section 2.1; the scheme in any case, as RFC 9110 section 11.1 has it.
 fn bearer(header: &str) -> Option<&str> {
-    let (scheme, key) = header.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    let (scheme, shown) = header.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim())
 }

@@ -63,12 +63,16 @@ pub(super) fn from_context(fields: &HashMap<String, Value>) -> Option<Caller> {
     })
 }
 
-/// Whether the key may be used now, from there.
+/// Whether the key, or the token, may be used now, from there.
 pub(super) fn check(caller: &Caller, source: Option<IpAddr>, now: Timestamp) -> Result<(), Problem> {
     if let Some(at) = caller.expires_at
         && at <= now
     {
-        return Err(Problem::new(Code::KeyExpired, format!("The key expired at {at}.")));
+        let expired = |what: &str| Problem::new(Code::KeyExpired, format!("{what} at {at}."));
+        return Err(match caller.person() {
+            None => expired("The key expired"),
+            Some(_) => expired("The sign-in ended").fix("Sign in again."),
+        });
     }
     // A client that reaches a dual-stack listener over IPv4 may be shown as an IPv6 address that embeds it.
     let source = source.map(|address| address.to_canonical());
@@ -131,5 +135,14 @@ mod tests {
         assert_eq!(code(outside, now), Err(Code::NetworkForbidden));
         assert_eq!(code(None, now), Err(Code::NetworkForbidden));
         assert_eq!(code(inside, Timestamp::from_unix_seconds(1_900_000_000)), Err(Code::KeyExpired));
+    }
+
+    #[test]
+    fn a_sign_in_that_ended_is_to_be_begun_again() {
+        let person = Caller { key_id: "oidc:ada".into(), allowed_cidrs: vec![], ..caller() };
+        assert_eq!(from_context(&context(&person)), Some(person.clone()));
+        let problem = check(&person, None, Timestamp::from_unix_seconds(1_900_000_000)).unwrap_err();
+        assert_eq!((problem.code, problem.fix.as_str()), (Code::KeyExpired, "Sign in again."));
+        assert!(problem.detail.starts_with("The sign-in ended"), "{problem}");
     }
 }

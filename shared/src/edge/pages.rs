@@ -21,13 +21,17 @@ use crate::{
         Connected, Decision, Departure, Finished, NotConnected, Offer, Question, SIGN_IN_TIME, Waiting,
         state_cookie,
     },
-    model::{Code, Name, Problem, Secret, Timestamp, secret::sha256_hex},
+    model::{Code, Name, Problem, Secret, Timestamp, oidc::CALLER_PREFIX, secret::sha256_hex},
 };
 
 /// The page that a connect link opens: what is about to be connected, and a button.
 pub fn offer(request: &Request, ticket: &Secret, offer: &Offer, cookie: &Secret) -> Response {
     let organization = offer.organization.as_deref().unwrap_or("the platform, for all organizations");
     let scopes = offer.scopes.join(", ");
+    let asked_by = match offer.asked_by.strip_prefix(CALLER_PREFIX) {
+        Some(person) => person.to_owned(),
+        None => format!("key {}", offer.asked_by),
+    };
     let body = html! {
         h1 { "Connect " (offer.connection) }
         @if let Some(description) = &offer.description { p { (description) } }
@@ -35,7 +39,7 @@ pub fn offer(request: &Request, ticket: &Secret, offer: &Offer, cookie: &Secret)
             dt { "For" } dd { (organization) }
             dt { "Sign in at" } dd { (offer.provider_host) }
             @if !scopes.is_empty() { dt { "Permissions" } dd { (scopes) } }
-            dt { "Asked for by" } dd { "key " (offer.asked_by) }
+            dt { "Asked for by" } dd { (asked_by) }
             dt { "Link good until" } dd { (offer.expires_at.to_the_minute()) }
         }
         p { "Continue only if you expected this. You will be sent to " strong { (offer.provider_host) } " to sign in." }

@@ -1,6 +1,6 @@
 //! API keys: `bfk_<id>_<secret>`, of which only the secret's hash is stored.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ use super::{
 const PREFIX: &str = "bfk_";
 /// Where a key's id stands, the root key has this word.
 const ROOT: &str = "root";
+/// How long a key for automations is good at most that someone made who had signed in. It may outlast the sign-in, which is
+/// an hour or so, but not for ever: no key above it can be revoked.
+const LONGEST_FROM_A_PERSON: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The most networks that a key can be tied to.
 const MAX_CIDRS: usize = 50;
 
@@ -51,6 +54,10 @@ pub struct ApiKey {
     /// The keys that made this one, from its parent up; it dies with any of them. The root key isn't listed: it can't
     /// be revoked.
     pub ancestors: Vec<ApiKeyId>,
+    /// Who made it, as callers are called: the only trace of a person who signed in, for whom there is nothing to die with.
+    /// Keys from before this was kept have none.
+    #[serde(default)]
+    pub created_by: Option<String>,
     pub created_at: Timestamp,
 }
 
@@ -66,6 +73,11 @@ pub struct NewApiKey {
 }
 
 impl PresentedKey {
+    /// Whether the text is meant to be one of our keys, and not something else that callers can present.
+    pub fn is_meant(text: &str) -> bool {
+        text.starts_with(PREFIX)
+    }
+
     /// `None` for whatever can't be one of our keys.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
@@ -118,7 +130,7 @@ impl NewApiKey {
                 None
             }
             (at, None) => at,
-            (None, Some(seconds)) => Some(now + std::time::Duration::from_secs(seconds)),
+            (None, Some(seconds)) => Some(now + Duration::from_secs(seconds)),
         };
         if expires_at.is_some_and(|at| at <= now) {
             input.wrong(
@@ -156,12 +168,15 @@ impl NewApiKey {
         if asks_in_vain || secret_reach > maker.secret_reach {
             return Err(Problem::forbidden("The new key would read secrets that yours does not."));
         }
-        let expires_at = match (self.expires_at, maker.expires_at) {
+        let (limit, what) = match maker.person() {
+            None => (maker.expires_at, "your own key's"),
+            // What people could do by signing in again needs no key that outlasts their sign-in.
+            Some(_) if self.role != Role::Workflow => (maker.expires_at, "your sign-in's"),
+            Some(_) => (Some(now + LONGEST_FROM_A_PERSON), "a year from now"),
+        };
+        let expires_at = match (self.expires_at, limit) {
             (Some(asked), Some(limit)) if asked > limit => {
-                return Err(Problem::invalid(
-                    "expires_at",
-                    format!("can't be later than your own key's, {limit}"),
-                ));
+                return Err(Problem::invalid("expires_at", format!("can't be later than {what}, {limit}")));
             }
             (asked, limit) => asked.or(limit),
         };
@@ -182,6 +197,7 @@ impl NewApiKey {
             expires_at,
             allowed_cidrs,
             ancestors,
+            created_by: Some(maker.key_id.clone()),
             created_at: now,
         })
     }

@@ -22,6 +22,7 @@ pub mod integration;
 pub mod mapping;
 mod merge_patch;
 pub mod name;
+pub mod oidc;
 pub mod organization;
 pub mod preset;
 pub mod problem;

@@ -66,8 +66,8 @@ codes! {
         "Leave scope out to work in your own organization; other scopes need a key of a provider organization.";
     Forbidden "forbidden" "Your key's role does not allow this"
         "Use a key whose role allows it, or ask an administrator.";
-    KeyExpired "key-expired" "The key has expired"
-        "Ask whoever manages your keys for a new one; another key makes it with POST /keys.";
+    KeyExpired "key-expired" "The key or the sign-in has expired"
+        "Ask whoever manages your keys for a new one; another key makes it with POST /keys. Whoever signed in signs in again.";
     NetworkForbidden "network-forbidden" "The key may not be used from this network"
         "Call from an address in the key's allowed_cidrs, or use a key made for this network.";
     NotFound "not-found" "There is no such thing"

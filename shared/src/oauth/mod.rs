@@ -15,6 +15,7 @@ mod device;
 mod dialect;
 mod exchange;
 mod identity;
+mod issuer;
 mod outbound;
 mod probe;
 mod revoke;
@@ -31,6 +32,7 @@ pub use device::{DeviceAnswer, DeviceAuthorization, SLOWER, authorize_device, re
 pub use dialect::callback_facts;
 pub use exchange::{Registration, client_credentials, exchange_code, refresh};
 pub use identity::verify;
+pub use issuer::issuer_keys;
 pub use outbound::{Outbound, Relaxed};
 pub use probe::{authorization_endpoint, token_endpoint};
 pub use revoke::{Revocation, revoke};

@@ -20,6 +20,7 @@ mod lists;
 mod oauth;
 mod openapi;
 mod organizations;
+mod people;
 mod problems;
 mod providers;
 mod resealer;

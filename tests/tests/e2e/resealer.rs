@@ -87,7 +87,7 @@ impl House {
             let partition = item["pk"]["S"].as_str().unwrap().to_owned();
             // A state's values live for minutes, under whatever its scope had then.
             if partition == "GLOBAL" || partition.starts_with("ORG#") {
-                versions(&item, &mut |version| drop(needed.insert((partition.clone(), version))));
+                versions(&item, &mut |version| _ = needed.insert((partition.clone(), version)));
             }
         }
         assert!(!needed.is_empty());

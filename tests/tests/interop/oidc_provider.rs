@@ -1,5 +1,7 @@
 //! [oidc-provider](https://github.com/panva/node-oidc-provider), from npm: an OpenID-certified server in JavaScript.
 
+mod people;
+
 use serde_json::json;
 
 use crate::server::{AWKWARD_SECRET, Kind, Pages};

@@ -76,10 +76,15 @@ impl Kind {
 
     /// Starts one that knows this client; its registration is as in RFC 7591.
     pub(crate) async fn start(&'static self, client: Value) -> Server {
+        self.start_with(json!({"clients": [client]})).await
+    }
+
+    /// Starts one that is told more than that.
+    pub(crate) async fn start_with(&'static self, options: Value) -> Server {
         let folder = std::env::var_os("BIFROST_INTEROP").expect("run these tests with tests/interop/run");
         let mut process = Command::new(self.command[0])
             .args(&self.command[1..])
-            .arg(json!({"clients": [client], "access_token_ttl": LIFETIME}).to_string())
+            .arg(with(options, json!({"access_token_ttl": LIFETIME})).to_string())
             .current_dir(PathBuf::from(folder).join(self.folder))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -155,7 +160,7 @@ impl Kind {
 }
 
 impl Server {
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
     }
 
@@ -186,6 +191,11 @@ impl Server {
         person: Person,
     ) -> Url {
         let address = confirm(browser, &app.connect_url(connection).await).await;
+        self.sign_in(browser, address, person).await
+    }
+
+    /// Signs a person in who was sent to the server, up to the redirect back; returns where to.
+    pub(crate) async fn sign_in(&self, browser: &mut Browser, address: Url, person: Person) -> Url {
         let mut page = self.follow(browser, address).await.unwrap_or_else(|away| panic!("sent to {away}"));
         for _ in 0..5 {
             let next = match self.kind.pages {
@@ -231,10 +241,19 @@ impl Server {
             ("client_id", self.kind.client_id),
             ("client_secret", secret),
         ];
+        self.token_request(&form).await.status
+    }
+
+    /// Asks the token endpoint as a client would, past the product.
+    pub(crate) async fn token_request(&self, form: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = http().post(self.url(self.kind.token));
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
-        request.send().await.unwrap().status().as_u16()
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, headers, body, text }
     }
 }
 

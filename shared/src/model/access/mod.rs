@@ -11,7 +11,7 @@ mod operation;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Code, OrganizationId, Problem, Scope, Timestamp};
+use super::{Code, OrganizationId, Problem, Scope, Timestamp, oidc::CALLER_PREFIX};
 use matrix::{Outcome, Row, ScopeFrom};
 pub use operation::Operation;
 
@@ -40,13 +40,13 @@ pub enum SecretReach {
     Reached,
 }
 
-/// Who is asking: what the authorizer found out about the key.
+/// Who is asking: what the authorizer found out about the key or the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The key's id, or `root`.
+    /// The key's id, or `root`; or who signed in, see [`Caller::person`].
     pub key_id: String,
     pub role: Role,
-    /// The platform, or the key's organization.
+    /// The platform, or the organization of the key or the person.
     pub home: Scope,
     /// Belongs to the platform or to a provider organization.
     pub is_provider: bool,
@@ -64,6 +64,11 @@ pub struct GrantPlace {
 }
 
 impl Caller {
+    /// What the issuer tells people apart by, for a caller who signed in and has no key.
+    pub fn person(&self) -> Option<&str> {
+        self.key_id.strip_prefix(CALLER_PREFIX)
+    }
+
     /// The scope that a request names, or the caller's own. Whether it may be named is for [`Caller::permitted`] to say.
     pub fn scope(&self, named: Option<&str>) -> Result<Scope, Problem> {
         let Some(named) = named else { return Ok(self.home) };
