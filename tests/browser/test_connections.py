@@ -266,6 +266,7 @@ def test_a_refused_sign_in_leads_back_to_a_page_that_says_why(root, api, provide
     expect(root.get_by_role("heading", name="This sign-in is over")).to_be_visible()
     look(root, "connect-over")
     root.get_by_role("link", name="Back").click()
+    expect(root).to_have_url(re.compile(r"\?scope=global$"))
     expect(root.get_by_role("region", name="Last error")).to_contain_text("What to do")
     expect(root.get_by_role("status")).to_have_count(0)
     assert "access_denied" in root.content()
@@ -331,6 +332,7 @@ def test_whoever_signs_in_as_somebody_else_is_asked_and_may_go_back(root, api, p
     expect(root.get_by_role("heading", name=f"{name} was left as it was")).to_be_visible()
     look(root, "connect-kept")
     root.get_by_role("link", name="Back").click()
+    expect(root).to_have_url(re.compile(r"\?scope=global$"))
     expect(status(root)).to_have_text("Active")
 
 

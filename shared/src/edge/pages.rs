@@ -24,6 +24,9 @@ use crate::{
     model::{Code, Name, Problem, Secret, Timestamp, oidc::CALLER_PREFIX, secret::sha256_hex},
 };
 
+/// With what a page of the console ends the address at which it wants to be told that somebody signed in.
+pub const SIGNED_IN: (&str, &str) = ("done", "signed-in");
+
 /// The page that a connect link opens: what is about to be connected, and a button.
 pub fn offer(request: &Request, ticket: &Secret, offer: &Offer, cookie: &Secret) -> Response {
     let organization = offer.organization.as_deref().unwrap_or("the platform, for all organizations");
@@ -98,7 +101,9 @@ pub fn finished(request: &Request, state: &Secret, finished: &Finished) -> Respo
     match finished {
         Finished::Connected(outcome) => connected(outcome),
         Finished::Asked(asked) => question(request, state, asked),
-        Finished::Kept { connection, before, return_to } => kept(connection, before, return_to.as_deref()),
+        Finished::Kept { connection, before, return_to } => {
+            kept(request, connection, before, return_to.as_deref())
+        }
     }
 }
 
@@ -138,8 +143,7 @@ fn connected(connected: &Connected) -> Response {
                 "connect again. Many providers give one only when a scope such as offline_access is asked for."
             }
         }
-        @if connected.return_to.is_none() { p { "You can close this page." } }
-        (back(connected.return_to.as_deref()))
+        p { "You can close this page." }
     };
     let title = format!("{name} is connected");
     let Some(return_to) = &connected.return_to else {
@@ -184,19 +188,25 @@ fn question(request: &Request, state: &Secret, question: &Question) -> Response 
 }
 
 /// The person had not meant it.
-fn kept(name: &Name, before: &[String], return_to: Option<&str>) -> Response {
+fn kept(request: &Request, name: &Name, before: &[String], return_to: Option<&str>) -> Response {
     let body = html! {
         h1 { (name) " was left as it was" }
         @if !before.is_empty() { p { "It goes on as " strong { (who(before)) } "." } }
         p { "What you signed in with has been let go of. To sign in as another user, open the link again." }
-        (back(return_to))
+        (back(request, return_to))
     };
     page(StatusCode::OK, &format!("{name} was left as it was"), &body)
 }
 
-/// To where the person came from, if the link said so.
-fn back(return_to: Option<&str>) -> Markup {
-    html! { @if let Some(return_to) = return_to { p { a.button href=(return_to) { "Back" } } } }
+/// To where the person came from, if the link said so. A page of the console is not told that somebody signed in.
+fn back(request: &Request, return_to: Option<&str>) -> Markup {
+    let (name, value) = SIGNED_IN;
+    let told = format!("{name}={value}");
+    let address = return_to.map(|address| match address.strip_suffix(&told) {
+        Some(untold) if address.starts_with(request.public_url()) => untold.trim_end_matches(['?', '&']),
+        _ => address,
+    });
+    html! { @if let Some(address) = address { p { a.button href=(address) { "Back" } } } }
 }
 
 fn who(words: &[String]) -> String {
@@ -216,7 +226,7 @@ pub fn not_connected(request: &Request, outcome: &NotConnected) -> Response {
                 h1 { "This sign-in is over" }
                 p { (outcome.as_deref().unwrap_or("It has been used already, and nothing was done a second time.")) }
                 @if return_to.is_none() { p { "To connect again, ask for a new link." } }
-                (back(return_to.as_deref()))
+                (back(request, return_to.as_deref()))
             };
             page(StatusCode::GONE, "This sign-in is over", &body)
         }
@@ -227,7 +237,7 @@ pub fn not_connected(request: &Request, outcome: &NotConnected) -> Response {
                 p { (problem.detail) }
                 h2 { "What to do" }
                 p { (problem.fix) }
-                (back(return_to.as_deref()))
+                (back(request, return_to.as_deref()))
                 p.id { "Request " (request.request_id()) }
             };
             page(page_status(problem.code), "Not connected", &body)

@@ -125,7 +125,7 @@ pub(super) async fn connect(visit: &Visit<'_>, name: &str) -> Result<Reply, Prob
     let click = Click::read(visit, Operation::ConnectionsAuthorize, name)?;
     let public_url = visit.request.public_url();
     let connection = visit.bifrost.show_connection(click.place.owner, &click.name, public_url).await?;
-    let back = click.back(visit, &[("done", "signed-in")]);
+    let back = click.back(visit, &[pages::SIGNED_IN]);
     let gone_on = async {
         if !is_signed_in_to(&connection) {
             refreshed(visit, &click).await?;

@@ -61,7 +61,7 @@ fn notice(visit: &Visit<'_>, connection: &ConnectionView) -> Option<String> {
         "saved" => "Saved.".to_owned(),
         "unchanged" => "Nothing was changed.".to_owned(),
         "refreshed" => "Refreshed: the connection has a new token.".to_owned(),
-        // Whoever comes back from a sign-in that failed comes here too.
+        // An address that was kept says so, too, when it is long past.
         "signed-in" if connection.status == ConnectionStatus::Active && connection.last_error.is_none() => {
             let who = signed_in(connection);
             let who =
