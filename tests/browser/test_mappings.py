@@ -482,10 +482,11 @@ def many(api) -> str:
     make = lambda number: create(api, "/organizations", id=ids[number], name=f"Customer {number:04}")
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(make, range(5000)))
-    for start in range(0, 5000, 500):
-        rows = [{"organization_id": id, "entity_id": f"tenant-{start + index:04}"} for index, id in enumerate(ids[start : start + 500])]
+    # Half of what one import takes, for there are slow machines.
+    for start in range(0, 5000, 250):
+        rows = [{"organization_id": id, "entity_id": f"tenant-{start + index:04}"} for index, id in enumerate(ids[start : start + 250])]
         answer = api.post(f"/integrations/{name}/mappings/import", json={"mappings": rows}).raise_for_status().json()
-        assert answer["created"] == 500
+        assert answer["created"] == 250, [row for row in answer["rows"] if row["result"] == "error"]
     return name
 
 
