@@ -482,10 +482,11 @@ def many(api) -> str:
     make = lambda number: create(api, "/organizations", id=ids[number], name=f"Customer {number:04}")
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(make, range(5000)))
-    for start in range(0, 5000, 500):
-        rows = [{"organization_id": id, "entity_id": f"tenant-{start + index:04}"} for index, id in enumerate(ids[start : start + 500])]
+    # Half of what one import takes, for there are slow machines.
+    for start in range(0, 5000, 250):
+        rows = [{"organization_id": id, "entity_id": f"tenant-{start + index:04}"} for index, id in enumerate(ids[start : start + 250])]
         answer = api.post(f"/integrations/{name}/mappings/import", json={"mappings": rows}).raise_for_status().json()
-        assert answer["created"] == 500
+        assert answer["created"] == 250, [row for row in answer["rows"] if row["result"] == "error"]
     return name
 
 
@@ -520,19 +521,31 @@ def test_five_thousand_mappings_are_looked_through_page_by_page(root, many):
     root.get_by_role("button", name="Find").click()
     expect(root.get_by_text("10 found")).to_be_visible()
     expect(root.get_by_label("Organization", exact=True).locator("option")).to_have_count(11)
-
-
-def test_a_thousand_lines_are_imported_in_one_go(root, api, many):
-    name = integration(api)
     exported = root.request.get(f"/console/integrations/{many}/mappings/~export").text().splitlines()
     assert len(exported) == 5001
-    csv = "organization,entity_id\n" + "\n".join(f"Customer {number:04},{number}" for number in range(1000))
+
+
+def test_what_an_import_has_no_time_for_is_imported_by_doing_it_again(root, api):
+    name, stem = integration(api), unique("Client")
+    make = lambda number: organization(api, f"{stem}-{number:03}")["name"]
+    with ThreadPoolExecutor(4) as threads:
+        names = list(threads.map(make, range(600)))
     tab(root, name, "/~import")
-    root.get_by_label("CSV", exact=True).fill(csv)
+    lines = [f"{one},{number}" for number, one in enumerate(names)]
+    root.get_by_label("CSV", exact=True).fill("\n".join(["organization,entity_id", *lines]))
     begun = time.monotonic()
     root.get_by_role("button", name="Preview").click()
-    expect(root.get_by_role("status")).to_contain_text("1000 new")
-    previewed = time.monotonic()
-    root.get_by_role("button", name="Import 1000 mappings").click()
-    expect(root.get_by_role("status")).to_contain_text("1000 created", timeout=30_000)
-    print(f"preview {previewed - begun:.1f} s, import {time.monotonic() - previewed:.1f} s")
+    expect(root.get_by_role("status")).to_contain_text("600 new")
+    print(f"preview of 600: {time.monotonic() - begun:.1f} s")
+    in_place = root.get_by_text("Everything in the list is in place.")
+    failed = root.get_by_label("The lines that failed")
+    for _ in range(10):
+        begun = time.monotonic()
+        root.get_by_role("button", name=re.compile("^Import ")).click()
+        expect(in_place.or_(failed)).to_be_visible(timeout=30_000)
+        print(f"import: {time.monotonic() - begun:.1f} s")
+        if in_place.is_visible():
+            break
+        expect(root.get_by_role("table")).to_contain_text("There was no time left. Import it again.")
+        root.get_by_role("button", name="Preview").click()
+    expect(in_place).to_be_visible()

@@ -61,8 +61,7 @@ impl ConfigFields<'_> {
         }
     }
 
-    /// The values that were typed, for a body: null where there is to be none, and secrets that stay left out. That says
-    /// the same in a PUT of all of them and in a merge patch, but for what lies in a JSON value: see [`replacing`].
+    /// The values that were typed, for a body: null where there is to be none, and secrets that stay left out.
     pub(crate) fn read(&self, visit: &Visit<'_>) -> Result<Map<String, Value>, Vec<FieldError>> {
         let mut values = Map::new();
         let mut errors = Vec::new();
@@ -290,22 +289,6 @@ fn parse(field: &ConfigField, text: &str) -> Result<Value, String> {
     }
 }
 
-/// The merge patch (RFC 7396) that puts `new` in place of `old`: members that are gone from an object must be said so.
-pub(crate) fn replacing(old: Option<&Value>, new: Value) -> Value {
-    match (old, new) {
-        (Some(Value::Object(old)), Value::Object(new)) => {
-            let gone = old.keys().filter(|key| !new.contains_key(*key));
-            let mut patch: Map<_, _> = gone.map(|key| (key.clone(), Value::Null)).collect();
-            patch.extend(new.into_iter().map(|(key, value)| {
-                let value = replacing(old.get(&key), value);
-                (key, value)
-            }));
-            Value::Object(patch)
-        }
-        (_, new) => new,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bifrost::model::input::Field;
@@ -373,12 +356,5 @@ mod tests {
             let read = fields.read_one(schema.field(key).unwrap(), &shown, false);
             assert_eq!(read, Ok(Some(value)), "{key}");
         }
-    }
-
-    #[test]
-    fn a_merge_patch_that_replaces_takes_out_what_is_gone() {
-        let old = json!({"a": 1, "b": {"c": 1, "d": 2}});
-        let patch = replacing(Some(&old), json!({"b": {"c": 3}}));
-        assert_eq!(patch, json!({"a": null, "b": {"c": 3, "d": null}}));
     }
 }

@@ -169,7 +169,7 @@ mod tests {
         ) {
             let mut all = vec![vec!["one".to_owned(), "two".to_owned()]];
             all.extend(records.into_iter().filter(|cells| cells.iter().any(|cell| !cell.trim().is_empty())));
-            let text: String = all.iter().map(|cells| write(cells)).collect();
+            let text: String = all.iter().map(write).collect();
             prop_assert_eq!(cells(&text), all);
         }
 

@@ -288,7 +288,7 @@ impl Plan {
         self.rows.iter().filter(|row| wanted(&row.outcome)).count()
     }
 
-    fn new(&self) -> usize {
+    fn added(&self) -> usize {
         self.count(|outcome| matches!(outcome, Outcome::Write { revision: None, .. }))
     }
 
@@ -609,7 +609,7 @@ fn counts(all: &[(usize, &str, &str)]) -> Markup {
 }
 
 fn preview(visit: &Visit<'_>, integration: &IntegrationView, text: &str, plan: &Plan) -> Reply {
-    let writes = plan.new() + plan.changed();
+    let writes = plan.added() + plan.changed();
     let form = Form::empty(visit);
     let hidden = |step: &str| {
         html! {
@@ -627,7 +627,7 @@ fn preview(visit: &Visit<'_>, integration: &IntegrationView, text: &str, plan: &
     let rows = html! { @for row in &plan.rows { (preview_row(row)) } };
     let body = html! {
         (counts(&[
-            (plan.new(), "good", "new"),
+            (plan.added(), "good", "new"),
             (plan.changed(), "warn", "to change"),
             (plan.unchanged(), "idle", "unchanged"),
             (plan.wrong(), "bad", "wrong"),
