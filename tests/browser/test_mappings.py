@@ -121,6 +121,46 @@ def test_saving_leads_on_to_the_sign_in_if_a_token_is_to_be_linked(root, api, st
     assert mapping(api, name, acme)["entity_id"] == "42"
 
 
+def sign_in_at_provider(page) -> None:
+    page.get_by_role("button", name="Sign in and allow").click()
+
+
+def test_an_organizations_own_token_is_linked_refreshed_and_disconnected_in_its_row(root, api, stack):
+    name = integration(api)
+    connection(api, stack, name)
+    acme = organization(api)
+    mapped(api, name, acme, entity_id="42")
+    tab(root, name)
+    root.get_by_role("button", name=f"Connect {acme['name']}", exact=True).click()
+    sign_in_at_provider(root)
+    expect(root).to_have_url(re.compile("/mappings"))
+    expect(root.get_by_role("status")).to_have_text("The OAuth token was linked.")
+    expect(row(root, acme["name"])).to_contain_text("Active")
+    linked = mapping(api, name, acme)["oauth_token_id"]
+    assert linked
+    row(root, acme["name"]).get_by_text("More").click()
+    root.get_by_role("button", name=f"Refresh {acme['name']}").click()
+    expect(root.get_by_role("status")).to_have_text("The token was refreshed.")
+    row(root, acme["name"]).get_by_text("More").click()
+    root.get_by_role("link", name=f"Disconnect {acme['name']}").click()
+    root.get_by_role("button", name="Disconnect").click()
+    expect(root.get_by_role("status")).to_contain_text("The OAuth token was disconnected")
+    expect(row(root, acme["name"])).to_contain_text("Through the connection")
+
+
+def test_a_managed_user_links_a_token_for_its_own_organization(page, api, stack):
+    name = integration(api)
+    connection(api, stack, name)
+    acme = organization(api)
+    mapped(api, name, acme, entity_id="42")
+    sign_in(page, key_of(api, organization_id=acme["id"]))
+    tab(page, name)
+    page.get_by_role("button", name=re.compile("^Connect")).click()
+    sign_in_at_provider(page)
+    expect(page.get_by_role("status")).to_have_text("The OAuth token was linked.")
+    assert mapping(api, name, acme)["oauth_token_id"]
+
+
 def test_what_is_wrong_is_said_beside_its_field_and_what_was_typed_is_kept(root, api):
     name = integration(api)
     acme, globex = organization(api), organization(api, "Globex")

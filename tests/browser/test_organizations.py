@@ -50,7 +50,12 @@ def test_an_id_may_be_given_and_a_provider_is_called_one(root, api):
     root.get_by_role("button", name="Create Organization").click()
     expect(root).to_have_url(re.compile(f"/console/organizations/{given}"))
     expect(root.get_by_role("main")).to_contain_text("Provider")
-    found = [item for item in api.get("/organizations", params={"limit": 200}).json()["items"] if item["id"] == given]
+    found, cursor = [], None
+    while not found:
+        page = api.get("/organizations", params={"limit": 200} | ({"cursor": cursor} if cursor else {})).json()
+        found = [item for item in page["items"] if item["id"] == given]
+        cursor = page["next_cursor"]
+        assert found or cursor, "it is not in the list"
     assert found[0]["is_provider"] and found[0]["name"] == name
 
 

@@ -46,11 +46,6 @@ impl Form {
         found.map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
-    /// All values of a name, of fields that come in rows.
-    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.values.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
     pub(crate) fn ticked(&self, name: &str) -> bool {
         self.values.iter().any(|(key, _)| key == name)
     }

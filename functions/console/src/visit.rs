@@ -102,14 +102,6 @@ impl<'a> Visit<'a> {
         names.iter().filter_map(member).collect()
     }
 
-    /// The same with null for what is empty: for changing something by merge patch.
-    pub(crate) fn patch(&self, names: &[&str]) -> Map<String, Value> {
-        names
-            .iter()
-            .map(|name| ((*name).to_owned(), self.text(name).map_or(Value::Null, Value::from)))
-            .collect()
-    }
-
     /// What has just been done, as the redirect to this page says: a word that only we chose.
     pub(crate) fn done(&self) -> Option<&str> {
         self.request.query("done")

@@ -17,8 +17,9 @@ impl Welcome<'_> {
         let Self { url, root_key, .. } = self;
         let stored = self.root_key_file.map(|file| format!("   (also in {file})")).unwrap_or_default();
         let key = self.root_key_file.map_or_else(|| (*root_key).to_owned(), |file| format!("$(cat {file})"));
-        let mut text =
-            format!("\nBifrost Integrations is at {url}\n\n  root key        {root_key}{stored}\n");
+        let mut text = format!(
+            "\nBifrost Integrations is at {url}\n\n  console         {url}/console\n  root key        {root_key}{stored}\n"
+        );
         if let Some(provider) = self.provider {
             text += &format!("  demo provider   {provider}\n");
             text += &steps(url, &key, provider);

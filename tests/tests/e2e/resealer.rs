@@ -166,7 +166,11 @@ async fn wherever_a_run_is_cut_off_no_value_needs_a_data_key_that_is_gone() {
         house.reseal(json!({})).await;
         house.age(Some(LONG_AGO), Some(LONG_AGO)).await;
         let report = house.reseal(json!({})).await;
-        assert_eq!((&report["kept"], &report["remaining"]), (&json!(0), &json!(0)), "after {calls} calls: {report}");
+        assert_eq!(
+            (&report["kept"], &report["remaining"]),
+            (&json!(0), &json!(0)),
+            "after {calls} calls: {report}"
+        );
     }
     assert!(runs > 20, "a whole run makes {runs} calls");
     house.assert_readable().await;

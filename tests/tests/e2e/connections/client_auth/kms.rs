@@ -204,7 +204,8 @@ fn every_function_that_sends_a_clients_secret_may_sign_and_none_but_with_tagged_
     let uses = |policy: &str| template.matches(&format!("- !Ref {policy}\n")).count();
     assert_eq!(uses("ClientKeysPolicy"), uses("ConnectionSecretsPolicy"));
     assert!(uses("ClientKeysPolicy") >= 11);
-    assert_eq!(uses("ClientKeyLookupPolicy"), 2);
+    // Who makes connections, who changes them, and the console.
+    assert_eq!(uses("ClientKeyLookupPolicy"), 3);
     for action in ["kms:Sign\n", "kms:GetPublicKey\n"] {
         assert_eq!(template.matches(action).count(), 1, "{action}");
         let statement = template.split_once(action).unwrap().1;
