@@ -48,6 +48,10 @@ pub(super) struct Pauses {
     deadline: Deadline,
 }
 
+/// What the last try needs: the SDK's three attempts, the pauses between them, and the answer to the browser. Whoever is
+/// cut off in it tells nobody what is in the way.
+const LAST_TRY: Duration = Duration::from_secs(5);
+
 impl Pauses {
     pub(super) fn until(deadline: Deadline) -> Self {
         Self { next: Duration::from_millis(50), deadline }
@@ -55,7 +59,7 @@ impl Pauses {
 
     /// False if there is no time for another try.
     pub(super) async fn pause(&mut self) -> bool {
-        if self.deadline.remaining() <= self.next {
+        if self.deadline.remaining() <= self.next + LAST_TRY {
             return false;
         }
         tokio::time::sleep(self.next).await;
