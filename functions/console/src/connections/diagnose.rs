@@ -68,7 +68,7 @@ fn summary(diagnosis: &Diagnosis) -> String {
     let warnings = words::counted(warn, "warning", "warnings");
     match (fail, warn) {
         (0, 0) => "Everything that could be looked at is as it should be.".to_owned(),
-        (0, _) => format!("It works, with {warnings}."),
+        (0, _) => format!("No problem was found, but {warnings}."),
         (_, 0) => format!("{problems} to mend."),
         _ => format!("{problems} to mend, and {warnings}."),
     }
