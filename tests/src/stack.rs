@@ -150,7 +150,8 @@ async fn options(data: Data) -> Options {
     built_once(&workspace).await;
     let return_to = ("ReturnToOrigins".to_owned(), RETURN_TO_ORIGIN.to_owned());
     let parameters = BTreeMap::from([return_to]);
-    Options { build: Build::None, data, parameters, ..Options::for_test(workspace) }
+    let observer = Some(crate::accesses::observer());
+    Options { build: Build::None, data, parameters, observer, ..Options::for_test(workspace) }
 }
 
 /// Builds the functions, unless a test of this process has tried so before.

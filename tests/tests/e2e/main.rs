@@ -18,6 +18,7 @@ mod lists;
 mod oauth;
 mod openapi;
 mod organizations;
+mod permissions;
 mod problems;
 mod providers;
 mod restart;

@@ -17,6 +17,7 @@ pub(super) const TABLE: &str = "AWS::DynamoDB::Table";
 pub(super) const KEY: &str = "AWS::KMS::Key";
 pub(super) const ALIAS: &str = "AWS::KMS::Alias";
 pub(super) const SECRET: &str = "AWS::SecretsManager::Secret";
+pub(super) const MANAGED_POLICY: &str = "AWS::IAM::ManagedPolicy";
 
 pub(crate) const ACCOUNT: &str = "000000000000";
 pub(crate) const REGION: &str = "us-east-1";
@@ -89,7 +90,7 @@ pub(super) fn key_id(logical_id: &str) -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])
 }
 
-pub(super) fn arn(service: &str, resource: &str) -> String {
+pub(crate) fn arn(service: &str, resource: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
 }
 

@@ -36,6 +36,7 @@ pub(super) struct Function {
     pub(super) memory_size: u32,
     #[serde(rename = "PackageType")]
     _package_type: Option<Zip>,
+    pub(super) policies: Option<Vec<Value>>,
     pub(super) reserved_concurrent_executions: Option<usize>,
     #[serde(rename = "Runtime")]
     _runtime: Runtime,

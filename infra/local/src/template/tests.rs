@@ -66,6 +66,24 @@ fn globals_lie_under_the_functions_own_properties() {
 }
 
 #[test]
+fn a_functions_policy_is_all_that_its_policies_allow() {
+    let policy = fixture().function("EchoFunction").unwrap().policy.clone();
+    let [lookup, write] = policy.as_slice() else { panic!("{policy:?}") };
+    let table = "arn:aws:dynamodb:us-east-1:000000000000:table/bifrost-local-DataTable";
+    assert_eq!(lookup.resources, [format!("{table}/index/due")]);
+    assert_eq!(write.actions, ["dynamodb:PutItem"]);
+    assert_eq!(write.resources, [table]);
+    let condition = |operator, value: &str| Condition {
+        operator,
+        key: "dynamodb:LeadingKeys".to_owned(),
+        values: vec![value.to_owned()],
+    };
+    let expected = [condition(Operator::AllStringLike, "a*"), condition(Operator::Null, "false")];
+    assert_eq!(write.conditions, expected);
+    assert!(fixture().function("GuardFunction").unwrap().policy.is_empty());
+}
+
+#[test]
 fn parameters_decide_conditions() {
     assert!(environment(&[])["PUBLIC_URL"].starts_with("https://"));
     assert_eq!(environment(&[("PublicUrl", "http://localhost:1")])["PUBLIC_URL"], "http://localhost:1");
@@ -124,9 +142,25 @@ fn what_is_not_known_is_refused_by_its_place() {
             "Resources.EchoFunction.Properties.Events.EveryMinute.Type: the local stack doesn't know the event type Schedule",
         ),
         (
-            "!Sub ${DataTable.Arn}/index/due",
-            "!ImportValue there",
-            "Resources.EchoFunction.Properties.Policies[0].Statement[0].Resource: the local stack doesn't know the intrinsic function Fn::ImportValue",
+            "Resource: !GetAtt DataTable.Arn",
+            "Resource: !ImportValue there",
+            "Resources.EchoFunction.Properties.Policies[1].Statement[0].Resource.Fn::ImportValue: the local stack doesn't know the intrinsic function Fn::ImportValue",
+        ),
+        (
+            "- !Ref LookupPolicy",
+            "- AWSXRayDaemonWriteAccess",
+            "the template has no managed policy AWSXRayDaemonWriteAccess",
+        ),
+        (
+            "Effect: Allow\n              Action: dynamodb:PutItem",
+            "Effect: Deny\n              Action: dynamodb:PutItem",
+            "unknown variant `Deny`",
+        ),
+        ("ForAllValues:StringLike:", "ForAnyValue:StringLike:", "unknown variant `ForAnyValue:StringLike`"),
+        (
+            "dynamodb:LeadingKeys: a*",
+            "dynamodb:Select: a*",
+            "WriteData: the local stack doesn't know the condition key dynamodb:Select",
         ),
         (
             "rate(1 minute)",
