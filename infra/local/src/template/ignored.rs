@@ -7,13 +7,27 @@ use super::{Place, TemplateError, intrinsics};
 
 /// Resource types without a local counterpart.
 const TYPES: &[(&str, &str)] = &[
+    ("AWS::ApiGatewayV2::ApiMapping", "the address is localhost"),
+    ("AWS::ApiGatewayV2::DomainName", "the address is localhost"),
     ("AWS::CloudWatch::Alarm", "nobody is on call for a laptop"),
     ("AWS::CloudWatch::CompositeAlarm", "nobody is on call for a laptop"),
     ("AWS::CloudWatch::Dashboard", "the console shows every line"),
+    ("AWS::EC2::EIP", "calls leave by the machine's own address"),
+    ("AWS::EC2::InternetGateway", "functions use the machine's network"),
+    ("AWS::EC2::NatGateway", "functions use the machine's network"),
+    ("AWS::EC2::Route", "functions use the machine's network"),
+    ("AWS::EC2::RouteTable", "functions use the machine's network"),
+    ("AWS::EC2::SecurityGroup", "functions use the machine's network"),
+    ("AWS::EC2::Subnet", "functions use the machine's network"),
+    ("AWS::EC2::SubnetRouteTableAssociation", "functions use the machine's network"),
+    ("AWS::EC2::VPC", "functions use the machine's network"),
+    ("AWS::EC2::VPCEndpoint", "functions use the machine's network"),
+    ("AWS::EC2::VPCGatewayAttachment", "functions use the machine's network"),
     ("AWS::IAM::Role", "functions have no role but their own policies'"),
     ("AWS::Lambda::Permission", "functions are invoked by nobody but the stack"),
     ("AWS::Logs::LogGroup", "log lines go to the console"),
     ("AWS::Logs::MetricFilter", "there are no metrics"),
+    ("AWS::Route53::RecordSet", "the address is localhost"),
     ("AWS::SNS::Subscription", "there is nobody to tell"),
     ("AWS::SNS::Topic", "there is nobody to tell"),
     ("AWS::SQS::Queue", "it takes schedule events that failed, which the console reports"),
@@ -41,6 +55,7 @@ const PROPERTIES: &[(&str, &[(&str, &str)])] = &[
             ("RuntimeManagementConfig", "there is no managed runtime"),
             ("Tags", "for people and bills"),
             ("Tracing", "there is no X-Ray"),
+            ("VpcConfig", "functions use the machine's network"),
         ],
     ),
     (
@@ -86,6 +101,7 @@ const PROPERTIES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("AWS::KMS::Alias", &[]),
     ("AWS::IAM::ManagedPolicy", &[("Description", "for people")]),
+    ("AWS::SSM::Parameter", &[("Description", "for people"), ("Tier", "it costs nothing")]),
     (
         "AWS::SecretsManager::Secret",
         &[

@@ -263,6 +263,21 @@ pub(super) struct GenerateSecretString {
     pub(super) include_space: bool,
 }
 
+/// Nobody looks it up here: it gives other resources its value.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct Parameter {
+    #[serde(rename = "Type")]
+    _type: PlainText,
+    #[serde(rename = "Value")]
+    _value: String,
+}
+
+#[derive(Deserialize)]
+enum PlainText {
+    String,
+}
+
 /// Text, or a number or boolean that becomes text.
 pub(super) struct Text(pub(super) String);
 

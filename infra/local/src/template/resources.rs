@@ -9,7 +9,7 @@ use super::events::{self, Api};
 use super::globals::{EMPTY, Globals};
 use super::intrinsics::Values;
 use super::model::{Authorizer, Function, Logging, Template};
-use super::names::{ALIAS, FUNCTION, HTTP_API, KEY, MANAGED_POLICY, SECRET, TABLE, kind_of};
+use super::names::{ALIAS, FUNCTION, HTTP_API, KEY, MANAGED_POLICY, PARAMETER, SECRET, TABLE, kind_of};
 use super::policies::{self, Managed};
 use super::properties::{self, typed};
 use super::{Place, TemplateError, ignored, names, storage};
@@ -39,6 +39,7 @@ pub(super) fn collect(document: &Value, values: &Values<'_>) -> Result<Template>
         match resource.kind {
             FUNCTION => function(resource, &globals, values, &api, &managed, &mut template)?,
             HTTP_API | MANAGED_POLICY => {}
+            PARAMETER => drop(resource.typed::<properties::Parameter>(values)?),
             TABLE => template.tables.push(storage::table(resource.id, resource.typed(values)?)),
             KEY => {
                 resource.typed::<properties::Key>(values)?;

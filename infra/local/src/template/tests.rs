@@ -39,6 +39,57 @@ fn the_template_that_is_deployed_is_understood() {
 }
 
 #[test]
+fn every_function_of_the_deployed_template_has_a_log_group_of_its_own() {
+    let template = read(include_str!("../../../template.yaml"), &BTreeMap::new()).unwrap();
+    let groups: std::collections::BTreeSet<_> =
+        template.functions.iter().map(|function| function.logging.group.clone().unwrap()).collect();
+    assert_eq!(groups.len(), template.functions.len());
+}
+
+#[test]
+fn the_deployed_template_is_understood_with_everything_that_can_be_asked_of_it() {
+    let parameters = [
+        ("DomainName", "bifrost.example.com"),
+        ("CertificateArn", "arn:aws:acm:us-east-1:000000000000:certificate/a"),
+        ("HostedZoneId", "Z1"),
+        ("FixedEgress", "yes"),
+        ("AlarmTopicArn", "arn:aws:sns:us-east-1:000000000000:alarms"),
+        ("Tracing", "PassThrough"),
+        ("DeploymentType", "AllAtOnce"),
+    ];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let template = read(include_str!("../../../template.yaml"), &BTreeMap::from(parameters)).unwrap();
+    let environment = &template.function("oauth-callback").unwrap().environment;
+    assert_eq!(environment["BIFROST_PUBLIC_URL"], "https://bifrost.example.com");
+}
+
+#[test]
+fn a_stack_around_tables_and_a_key_that_are_there_makes_none_and_is_allowed_to_use_those() {
+    let key = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000";
+    let given = [
+        ("ExistingDataTable", "old-data"),
+        ("ExistingDataKeysTable", "old-keys"),
+        ("ExistingSealingKeyArn", key),
+    ];
+    let parameters = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let template = read(include_str!("../../../template.yaml"), &BTreeMap::from(parameters)).unwrap();
+    assert!(template.tables.is_empty() && template.keys.is_empty() && template.aliases.is_empty());
+    let create = template.function("connections-create").unwrap();
+    assert_eq!(create.environment["BIFROST_DATA_TABLE"], "old-data");
+    assert_eq!(create.environment["BIFROST_DATA_KEYS_TABLE"], "old-keys");
+    assert_eq!(create.environment["BIFROST_KMS_KEY"], key);
+    let resources: Vec<_> = create.policy.iter().flat_map(|statement| &statement.resources).collect();
+    for resource in ["old-data", "old-keys"] {
+        let arn = format!("arn:aws:dynamodb:us-east-1:000000000000:table/{resource}");
+        assert!(resources.contains(&&arn), "{resources:?}");
+    }
+    assert!(resources.contains(&&key.to_owned()));
+    let list = template.function("mappings-list").unwrap();
+    let index = "arn:aws:dynamodb:us-east-1:000000000000:table/old-data/index/mappings".to_owned();
+    assert!(list.policy.iter().any(|statement| statement.resources.contains(&index)));
+}
+
+#[test]
 fn the_schedules_sweep_every_shard_once() {
     let text = include_str!("../../../template.yaml");
     let template = read(text, &BTreeMap::new()).unwrap();
