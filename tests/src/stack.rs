@@ -35,11 +35,14 @@ pub(crate) async fn shared() -> Arc<RunningStack> {
 
 impl RunningStack {
     pub(crate) async fn ephemeral() -> Self {
-        Self::start(Data::Ephemeral).await
+        Self::run(options(Data::Ephemeral).await).await.unwrap()
     }
 
+    /// Its functions log all that they can be made to: what it leaves behind is searched for secrets.
     pub(crate) async fn with_data(folder: &Path) -> Self {
-        Self::start(Data::Dir(folder.to_owned())).await
+        let mut options = options(Data::Dir(folder.to_owned())).await;
+        options.parameters.insert("LogLevel".to_owned(), "TRACE".to_owned());
+        Self::run(options).await.unwrap()
     }
 
     /// From another template than the deployed one, wherever it lies.
@@ -49,10 +52,6 @@ impl RunningStack {
 
     pub(crate) async fn with_instances(count: usize) -> Self {
         Self::run(Options { max_instances: count, ..options(Data::Ephemeral).await }).await.unwrap()
-    }
-
-    async fn start(data: Data) -> Self {
-        Self::run(options(data).await).await.unwrap()
     }
 
     async fn run(options: Options) -> Result<Self, String> {
