@@ -60,6 +60,7 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
     log = tmp_path_factory.mktemp("stack") / "log"
     command = [os.environ["BIFROST_LOCAL"], "--ephemeral", "--no-build"]
     command += ["--listen", f"127.0.0.1:{port}", "--provider-listen", f"127.0.0.1:{provider_port}"]
+    command += ["--accesses", os.environ["BIFROST_ACCESSES"]]
     with log.open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     root_key = None

@@ -7,6 +7,7 @@
 // Everything here runs in tests only, where unwrapping is the assertion.
 #![allow(clippy::unwrap_used)]
 
+mod accesses;
 mod api;
 mod app;
 mod browser;
@@ -17,6 +18,7 @@ mod outcomes;
 mod provider;
 mod stack;
 
+pub use accesses::folder as accesses_folder;
 pub use api::{Answer, Api, http};
 pub use app::{Connection, Organization, Role, TestApp};
 pub use browser::{Browser, Page};

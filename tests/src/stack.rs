@@ -35,11 +35,14 @@ pub(crate) async fn shared() -> Arc<RunningStack> {
 
 impl RunningStack {
     pub(crate) async fn ephemeral() -> Self {
-        Self::start(Data::Ephemeral).await
+        Self::run(options(Data::Ephemeral).await).await.unwrap()
     }
 
+    /// Its functions log all that they can be made to: what it leaves behind is searched for secrets.
     pub(crate) async fn with_data(folder: &Path) -> Self {
-        Self::start(Data::Dir(folder.to_owned())).await
+        let mut options = options(Data::Dir(folder.to_owned())).await;
+        options.parameters.insert("LogLevel".to_owned(), "TRACE".to_owned());
+        Self::run(options).await.unwrap()
     }
 
     /// From another template than the deployed one, wherever it lies.
@@ -55,10 +58,6 @@ impl RunningStack {
         let mut options = Options { max_instances: 1, ..options(Data::Ephemeral).await };
         options.parameters.extend(parameters);
         Self::run(options).await.unwrap()
-    }
-
-    async fn start(data: Data) -> Self {
-        Self::run(options(data).await).await.unwrap()
     }
 
     async fn run(options: Options) -> Result<Self, String> {
@@ -164,7 +163,8 @@ async fn options(data: Data) -> Options {
     built_once(&workspace).await;
     let return_to = ("ReturnToOrigins".to_owned(), RETURN_TO_ORIGIN.to_owned());
     let parameters = BTreeMap::from([return_to]);
-    Options { build: Build::None, data, parameters, ..Options::for_test(workspace) }
+    let observer = Some(crate::accesses::observer());
+    Options { build: Build::None, data, parameters, observer, ..Options::for_test(workspace) }
 }
 
 /// Builds the functions, unless a test of this process has tried so before.

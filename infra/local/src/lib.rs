@@ -31,7 +31,8 @@ pub mod welcome;
 use uuid::Uuid;
 
 pub use aws::dynamodb::TableError;
-pub use aws::{Call, Fault, Hook};
+pub use aws::policy::fits;
+pub use aws::{Access, Call, Fault, Hook, Observer};
 pub use build::BuildError;
 pub use checkpoint::{Checkpoint, Moment};
 pub use console::LogSink;

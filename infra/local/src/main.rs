@@ -1,12 +1,13 @@
 //! `cargo run`: flags in, a stack until Ctrl-C.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bifrost_local::console::{complain, print};
 use bifrost_local::welcome::Welcome;
-use bifrost_local::{Build, Data, Options, ROOT_KEY_FILE, Stack};
+use bifrost_local::{Build, Data, Observer, Options, ROOT_KEY_FILE, Stack};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -45,11 +46,21 @@ struct Flags {
     /// A value for a parameter of the template, such as OidcIssuer=https://login.example.com; can be repeated.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
+
+    /// Folder in which to note what each function asks of AWS, for the test of the template's policies.
+    #[arg(long, value_name = "DIR")]
+    accesses: Option<PathBuf>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = Flags::parse().into_options();
+    let options = match Flags::parse().into_options() {
+        Ok(options) => options,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::FAILURE;
+        }
+    };
     let root_key_file = match &options.data {
         Data::Dir(folder) => Some(shortest(&folder.join(ROOT_KEY_FILE))),
         Data::Ephemeral => None,
@@ -90,10 +101,10 @@ async fn main() -> ExitCode {
 }
 
 impl Flags {
-    fn into_options(self) -> Options {
+    fn into_options(self) -> io::Result<Options> {
         let defaults = Options::new(repository());
         let kept = self.data.map_or(defaults.data, Data::Dir);
-        Options {
+        Ok(Options {
             listen: self.listen,
             data: if self.ephemeral { Data::Ephemeral } else { kept },
             max_instances: usize::from(self.max_instances),
@@ -104,8 +115,9 @@ impl Flags {
             },
             demo_provider: Some(self.provider_listen),
             parameters: self.parameters.into_iter().collect(),
+            observer: self.accesses.as_deref().map(Observer::noting).transpose()?,
             ..defaults
-        }
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::aws::Observer;
 use crate::console::LogSink;
 use crate::data::Data;
 
@@ -28,6 +29,8 @@ pub struct Options {
     pub parameters: BTreeMap<String, String>,
     /// More environment for all functions. For tests; it wins over everything else.
     pub environment: BTreeMap<String, String>,
+    /// Told what each call of a function to AWS needs. For tests.
+    pub observer: Option<Observer>,
 }
 
 /// Where the function binaries come from.
@@ -57,6 +60,7 @@ impl Options {
             log: LogSink::Stderr,
             parameters: BTreeMap::new(),
             environment: BTreeMap::new(),
+            observer: None,
             workspace,
         }
     }

@@ -76,9 +76,11 @@ impl Stack {
         let binaries = build::binaries(&options.build, &options.workspace, &template).await?;
 
         let services = Services::new(
+            &template,
             DynamoDb::open(&template, folder.path("dynamodb.sqlite").as_deref()).await?,
             Kms::open(&template, &folder)?,
             Secrets::open(&template, &folder)?,
+            options.observer.clone(),
             console.clone(),
         );
         let root_key = root_key(&template, &services.secrets)?;

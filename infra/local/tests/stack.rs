@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "what goes wrong in a test ends it")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bifrost_local::{
-    Build, Call, Checkpoint, Data, Failure, Fault, InvokeError, Moment, Options, Stack, StartError,
+    Build, Call, Checkpoint, Data, Failure, Fault, InvokeError, Moment, Observer, Options, Stack, StartError,
 };
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -315,6 +315,25 @@ async fn item(stack: &Stack) -> Value {
     let table = "bifrost-local-DataTable";
     let answer = aws(stack, "DynamoDB_20120810.GetItem", json!({"TableName": table, "Key": key()})).await;
     json(answer).await["Item"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_can_do_what_its_policy_allows_and_nothing_else() {
+    let seen: Arc<Mutex<Vec<(String, bool)>>> = Arc::default();
+    let noted = Arc::clone(&seen);
+    let observer = Observer::new(move |function, access, allowed| {
+        noted.lock().unwrap().push((format!("{function} {}", access.action), allowed));
+    });
+    let stack = Stack::start(Options { observer: Some(observer), ..options() }).await.unwrap();
+    let put = async |pk: &str| stack.invoke("EchoFunction", json!({"do": "put", "pk": pk})).await;
+    put("abc").await.unwrap();
+    put("bcd").await.unwrap_err();
+    let put = "fixture dynamodb:PutItem".to_owned();
+    assert_eq!(*seen.lock().unwrap(), [(put.clone(), true), (put, false)]);
+    let denial = "fixture is not authorized to perform: dynamodb:PutItem on resource: \
+                  arn:aws:dynamodb:us-east-1:000000000000:table/bifrost-local-DataTable";
+    assert_eq!(count(&stack, denial), 1);
+    stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use bifrost_tests::{Organization, TestApp, TestProvider, pause};
 use serde_json::{Value, json};
 
 /// Lets a function do nothing more once it has made a transaction, as if it had crashed there.
-fn crash_after_transaction(app: &TestApp, function: &'static str) {
+pub(crate) fn crash_after_transaction(app: &TestApp, function: &'static str) {
     let crashed = AtomicBool::new(false);
     app.stack().set_fault_hook(move |call| {
         if call.function != function {

@@ -21,6 +21,7 @@ mod oauth;
 mod openapi;
 mod organizations;
 mod people;
+mod permissions;
 mod problems;
 mod providers;
 mod resealer;

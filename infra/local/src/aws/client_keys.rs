@@ -1,9 +1,8 @@
 //! KMS keys for signing, which people make for connections with `CreateKey`: they sign for the functions, and show their
 //! public half.
 //!
-//! Where AWS would ask the functions' policy, the tag is asked for here: the policy lets them use tagged keys alone, and
-//! a test that passed with another key would not hold there. Making RSA keys takes a library that nothing else here
-//! needs, so every RSA key of a local stack is the one in `rsa-2048.pem`: fit for trying things out, and for nothing else.
+//! Making RSA keys takes a library that nothing else here needs, so every RSA key of a local stack is the one in
+//! `rsa-2048.pem`: fit for trying things out, and for nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,9 +23,6 @@ use crate::data::{Folder, FolderError};
 use crate::template::{ACCOUNT, REGION};
 
 const FILE: &str = "kms-client-keys.json";
-
-/// The tag that the template's policy demands.
-const TAG: (&str, &str) = ("bifrost:client-key", "true");
 
 const RSA_2048: &str = include_str!("rsa-2048.pem");
 
@@ -85,8 +81,8 @@ impl ClientKeys {
                 stored.retain(|key, _| !keys.iter().any(|gone| gone == key));
                 Ok(())
             }),
-            "GetPublicKey" => self.usable(&id).and_then(|stored| public_key(&id, &stored)),
-            "Sign" => self.usable(&id).and_then(|stored| sign(&id, &stored, request)),
+            "GetPublicKey" => self.stored(&id).and_then(|stored| public_key(&id, &stored)),
+            "Sign" => self.stored(&id).and_then(|stored| sign(&id, &stored, request)),
             operation => Err(Refusal::unknown_operation("KMS", operation)),
         })
     }
@@ -130,15 +126,15 @@ impl ClientKeys {
         Ok(json!({}))
     }
 
-    /// The key, if the functions' policy would let them use it.
-    fn usable(&self, id: &str) -> Result<Stored, Refusal> {
-        let (tag, value) = TAG;
-        let stored = self.lock().get(id).cloned();
-        stored.filter(|stored| stored.tags.get(tag).is_some_and(|tagged| tagged == value)).ok_or_else(|| {
-            let message =
-                format!("no policy allows it on a key without the tag {tag} = {value}: {}", arn(id));
-            Refusal::new("AccessDeniedException", message)
-        })
+    /// The ARN and the tags of the key that is meant, for the functions' policies.
+    pub(super) fn described(&self, request: &Value) -> Option<(String, BTreeMap<String, String>)> {
+        let id = self.find(request)?;
+        Some((arn(&id), self.stored(&id).ok()?.tags))
+    }
+
+    fn stored(&self, id: &str) -> Result<Stored, Refusal> {
+        let missing = || Refusal::new("NotFoundException", format!("there is no key {}", arn(id)));
+        self.lock().get(id).cloned().ok_or_else(missing)
     }
 
     /// The id of the key that is meant by its id or its ARN.
@@ -264,10 +260,8 @@ mod tests {
         keys.perform(operation, &request).unwrap()
     }
 
-    fn create(keys: &ClientKeys, spec: &str, tagged: bool) -> Value {
-        let tags = if tagged { json!([{"TagKey": TAG.0, "TagValue": TAG.1}]) } else { json!(null) };
-        let made =
-            perform(keys, "CreateKey", json!({"KeyUsage": "SIGN_VERIFY", "KeySpec": spec, "Tags": tags}));
+    fn create(keys: &ClientKeys, spec: &str) -> Value {
+        let made = perform(keys, "CreateKey", json!({"KeyUsage": "SIGN_VERIFY", "KeySpec": spec}));
         made.unwrap()["KeyMetadata"]["Arn"].clone()
     }
 
@@ -277,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tagged_key_signs_what_its_public_half_verifies() {
+    fn a_key_signs_what_its_public_half_verifies() {
         let keys = ClientKeys::open(&Folder::ephemeral()).unwrap();
         let algorithms: [(&str, &str, usize, &dyn VerificationAlgorithm); 3] = [
             ("RSA_2048", "RSASSA_PKCS1_V1_5_SHA_256", 24, &RSA_PKCS1_2048_8192_SHA256),
@@ -285,7 +279,7 @@ mod tests {
             ("ECC_NIST_P256", "ECDSA_SHA_256", 26, &ECDSA_P256_SHA256_ASN1),
         ];
         for (spec, name, header, algorithm) in algorithms {
-            let key = create(&keys, spec, true);
+            let key = create(&keys, spec);
             let bytes = |value: &Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
             let public = perform(&keys, "GetPublicKey", json!({"KeyId": key})).unwrap();
             let public = bytes(&public["PublicKey"]);
@@ -297,28 +291,22 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_the_tag_is_refused_as_the_policy_would_and_one_that_loses_it_too() {
+    fn a_key_is_described_with_the_tags_that_it_has_by_now() {
         let keys = ClientKeys::open(&Folder::ephemeral()).unwrap();
-        let key = create(&keys, "ECC_NIST_P256", false);
-        let refusal = |operation| {
-            let request =
-                json!({"KeyId": key, "Message": STANDARD.encode("m"), "SigningAlgorithm": "ECDSA_SHA_256"});
-            perform(&keys, operation, request).err().map(|refusal| refusal.kind)
-        };
-        for operation in ["Sign", "GetPublicKey"] {
-            assert_eq!(refusal(operation).as_deref(), Some("AccessDeniedException"));
-        }
-        let tag = json!({"KeyId": key, "Tags": [{"TagKey": TAG.0, "TagValue": TAG.1}]});
+        let key = create(&keys, "ECC_NIST_P256");
+        let tags = || keys.described(&json!({"KeyId": key})).unwrap().1;
+        assert!(tags().is_empty());
+        let tag = json!({"KeyId": key, "Tags": [{"TagKey": "for", "TagValue": "clients"}]});
         perform(&keys, "TagResource", tag).unwrap();
-        assert_eq!(refusal("Sign"), None);
-        perform(&keys, "UntagResource", json!({"KeyId": key, "TagKeys": [TAG.0]})).unwrap();
-        assert_eq!(refusal("Sign").as_deref(), Some("AccessDeniedException"));
+        assert_eq!(tags()["for"], "clients");
+        perform(&keys, "UntagResource", json!({"KeyId": key, "TagKeys": ["for"]})).unwrap();
+        assert!(tags().is_empty());
     }
 
     #[test]
     fn a_key_is_there_after_a_restart_and_signs_by_its_own_algorithms_alone() {
         let folder = Folder::ephemeral();
-        let key = create(&ClientKeys::open(&folder).unwrap(), "ECC_NIST_P256", true);
+        let key = create(&ClientKeys::open(&folder).unwrap(), "ECC_NIST_P256");
         let keys = ClientKeys::open(&folder).unwrap();
         assert!(sign(&keys, &key, "ECDSA_SHA_256").is_ok());
         assert_eq!(sign(&keys, &key, "RSASSA_PSS_SHA_256").unwrap_err().kind, "InvalidKeyUsageException");

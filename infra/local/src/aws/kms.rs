@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde_json::{Value, json};
 
-use super::Refusal;
 use super::client_keys::ClientKeys;
+use super::{Access, Refusal};
 use crate::data::{Folder, FolderError, random};
 use crate::template::{Key, Template};
 
@@ -78,6 +78,26 @@ impl Kms {
             }
             operation => Err(Refusal::unknown_operation("KMS", operation)),
         }
+    }
+
+    /// What a call asks to be allowed. None: there is no such key, which KMS says before it asks any policy.
+    pub(super) fn access(&self, operation: &str, request: &Value) -> Option<Access> {
+        let (arn, tags) = match self.client_keys.described(request) {
+            Some(described) => described,
+            None => (self.key(request).ok()?.0.arn.clone(), Context::new()),
+        };
+        let mut access = Access::new(format!("kms:{operation}"), arn);
+        for (tag, value) in tags {
+            access = access.with(format!("aws:ResourceTag/{tag}"), vec![value]);
+        }
+        let context = context(request).unwrap_or_default();
+        if !context.is_empty() {
+            access = access.with("kms:EncryptionContextKeys", context.keys().cloned().collect());
+        }
+        for (key, value) in context {
+            access = access.with(format!("kms:EncryptionContext:{key}"), vec![value]);
+        }
+        Some(access)
     }
 
     fn generate_data_key(&self, request: &Value, with_plaintext: bool) -> Result<Value, Refusal> {

@@ -1,12 +1,16 @@
 //! The AWS services that functions call, embedded: DynamoDB, KMS and Secrets Manager behind one loopback address.
 //!
 //! All three speak the same protocol (JSON over POST, the operation in `X-Amz-Target`), so one server takes every
-//! call, counts it, asks the fault hook about it, and passes it on. Signatures are not checked.
+//! call, counts it, asks the function's policy and the fault hook about it, and passes it on. Signatures are not
+//! checked: the path says which function calls, and what calls under another name may do everything.
 
+pub(crate) mod access;
 mod client_keys;
 pub(crate) mod dynamodb;
 mod fault;
 pub(crate) mod kms;
+mod notes;
+pub(crate) mod policy;
 pub(crate) mod secrets;
 
 use std::collections::BTreeMap;
@@ -19,10 +23,12 @@ use axum::http::{Response, StatusCode, header};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+pub use access::{Access, Observer};
 pub use fault::{Call, Fault, Hook};
 
 use crate::checkpoint::Moment;
 use crate::console::Console;
+use crate::template::{Statement, Table, Template};
 
 /// DynamoDB takes no larger request; the others far smaller ones.
 const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
@@ -34,6 +40,10 @@ pub(crate) struct Services {
     pub(crate) dynamodb: dynamodb::DynamoDb,
     pub(crate) kms: kms::Kms,
     pub(crate) secrets: secrets::Secrets,
+    /// By package.
+    policies: BTreeMap<String, Vec<Statement>>,
+    tables: Vec<Table>,
+    observer: Option<Observer>,
     counts: Mutex<Counts>,
     hook: Mutex<Option<Hook>>,
     console: Console,
@@ -59,12 +69,28 @@ impl Refusal {
 
 impl Services {
     pub(crate) fn new(
+        template: &Template,
         dynamodb: dynamodb::DynamoDb,
         kms: kms::Kms,
         secrets: secrets::Secrets,
+        observer: Option<Observer>,
         console: Console,
     ) -> Arc<Self> {
-        Arc::new(Self { dynamodb, kms, secrets, counts: Mutex::default(), hook: Mutex::default(), console })
+        let mut policies: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for function in &template.functions {
+            policies.entry(function.package.clone()).or_default().extend(function.policy.iter().cloned());
+        }
+        Arc::new(Self {
+            dynamodb,
+            kms,
+            secrets,
+            policies,
+            tables: template.tables.clone(),
+            observer,
+            counts: Mutex::default(),
+            hook: Mutex::default(),
+            console,
+        })
     }
 
     /// A call's path names the function that makes it, and the instance.
@@ -98,6 +124,33 @@ impl Services {
     fn fault(&self, call: &Call<'_>) -> Option<Fault> {
         let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
         hook.and_then(|hook| hook(call))
+    }
+
+    /// What the function's policy has against the call.
+    fn check(&self, function: &str, target: &Target<'_>, body: &[u8]) -> Result<(), Refusal> {
+        let Some(policy) = self.policies.get(function) else { return Ok(()) };
+        let request = parsed(body)?;
+        let accesses = match target.service {
+            "DynamoDB" => access::to_tables(&self.tables, target.operation, &request),
+            "KMS" => self.kms.access(target.operation, &request).into_iter().collect(),
+            _ => vec![self.secrets.access(target.operation, &request)],
+        };
+        for access in &accesses {
+            let allowed = policy::allows(policy, access);
+            if let Some(observer) = &self.observer {
+                observer.tell(function, access, allowed);
+            }
+            if !allowed {
+                let Access { action, resource, .. } = access;
+                let message = format!(
+                    "{function} is not authorized to perform: {action} on resource: {resource} \
+                     because no identity-based policy allows the {action} action"
+                );
+                self.console.say(format_args!("{message}, with {:?}", access.context));
+                return Err(Refusal::new("AccessDeniedException", message));
+            }
+        }
+        Ok(())
     }
 
     async fn perform(
@@ -134,6 +187,9 @@ async fn serve(State(services): State<Arc<Services>>, request: Request) -> Respo
     let (function, instance) = path.split_once('/').unwrap_or((path, ""));
     let instance = instance.parse().unwrap_or_default();
     let earlier = services.count(function, &target.to_string());
+    if let Err(refusal) = services.check(function, &target, &body) {
+        return refused(&refusal);
+    }
     let call = Call {
         service: target.service,
         operation: target.operation,

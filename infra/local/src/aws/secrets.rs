@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Refusal;
+use super::{Access, Refusal};
 use crate::data::{Folder, FolderError, random};
-use crate::template::{Secret, Template, secret_arn};
+use crate::template::{Secret, Template, arn, secret_arn};
 
 const FILE: &str = "secrets.json";
 
@@ -77,6 +77,17 @@ impl Secrets {
             }
             operation => Err(Refusal::unknown_operation("Secrets Manager", operation)),
         }
+    }
+
+    /// What a call asks to be allowed; a secret that is not there has an ARN without the characters at its end.
+    pub(super) fn access(&self, operation: &str, request: &Value) -> Access {
+        let given = request["SecretId"].as_str().unwrap_or_default();
+        let arn = match self.find(request) {
+            Ok((_, secret)) => secret.arn,
+            Err(_) if given.starts_with("arn:") => given.to_owned(),
+            Err(_) => arn("secretsmanager", &format!("secret:{given}")),
+        };
+        Access::new(format!("secretsmanager:{operation}"), arn)
     }
 
     fn put(&self, name: String, arn: String, value: &str) -> Result<Value, Refusal> {

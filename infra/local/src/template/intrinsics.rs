@@ -26,6 +26,9 @@ const KNOWN: &[&str] = &[
     "Fn::FindInMap",
 ];
 
+/// Networks are made of these, and have no local effect.
+const OF_NETWORKS: &[&str] = &["Fn::Cidr", "Fn::GetAZs"];
+
 /// Deeper than any honest template; a reference that leads back to itself ends here.
 const DEEPEST: u32 = 64;
 
@@ -249,7 +252,8 @@ impl<'a> Values<'a> {
 
 /// Refuses intrinsics of unknown name in a part of the template that is not going to be resolved.
 pub(super) fn check(node: &Value, place: &Place) -> Result<()> {
-    if let Some((name, _)) = intrinsic(node).filter(|(name, _)| !KNOWN.contains(name)) {
+    let is_known = |name: &str| KNOWN.contains(&name) || OF_NETWORKS.contains(&name);
+    if let Some((name, _)) = intrinsic(node).filter(|(name, _)| !is_known(name)) {
         return Err(unknown_intrinsic(name, place));
     }
     match node {

@@ -12,6 +12,7 @@ mod model;
 mod names;
 mod parameters;
 mod parse;
+mod policies;
 mod properties;
 mod resources;
 mod storage;
@@ -20,9 +21,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use model::{
-    Authorizer, Function, Index, Key, Logging, Method, Route, Schedule, Secret, Table, Template,
+    Authorizer, Condition, Function, Index, Key, Logging, Method, Operator, Route, Schedule, Secret,
+    Statement, Table, Template,
 };
-pub(crate) use names::{ACCOUNT, REGION, secret_arn};
+pub(crate) use names::{ACCOUNT, REGION, arn, secret_arn};
 
 /// What the template was meant to say, where it doesn't. `place` is a path such as `Resources.Api.Properties.Auth`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 #[derive(Clone, Debug)]
 pub struct Template {
     pub api_id: String,
@@ -31,6 +33,40 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     pub logging: Logging,
     pub reserved_concurrency: Option<usize>,
+    /// What its policies allow it, and nothing else.
+    pub policy: Vec<Statement>,
+}
+
+/// A statement that allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    pub sid: String,
+    pub actions: Vec<String>,
+    /// ARNs, in which `*` and `?` stand for what they do in IAM.
+    pub resources: Vec<String>,
+    /// All of them must hold.
+    pub conditions: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    pub operator: Operator,
+    pub key: String,
+    /// One of them must fit.
+    pub values: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub enum Operator {
+    StringEquals,
+    StringLike,
+    /// Of all that the request has under the key, which may be nothing.
+    #[serde(rename = "ForAllValues:StringEquals")]
+    AllStringEquals,
+    #[serde(rename = "ForAllValues:StringLike")]
+    AllStringLike,
+    /// Whether the request has nothing under the key.
+    Null,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

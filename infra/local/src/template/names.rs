@@ -17,6 +17,8 @@ pub(super) const TABLE: &str = "AWS::DynamoDB::Table";
 pub(super) const KEY: &str = "AWS::KMS::Key";
 pub(super) const ALIAS: &str = "AWS::KMS::Alias";
 pub(super) const SECRET: &str = "AWS::SecretsManager::Secret";
+pub(super) const PARAMETER: &str = "AWS::SSM::Parameter";
+pub(super) const MANAGED_POLICY: &str = "AWS::IAM::ManagedPolicy";
 
 pub(crate) const ACCOUNT: &str = "000000000000";
 pub(crate) const REGION: &str = "us-east-1";
@@ -53,6 +55,7 @@ pub(super) fn attribute(
         (KEY, "Arn") => Ok(arn("kms", &format!("key/{}", key_id(id)))),
         (KEY, "KeyId") => Ok(key_id(id)),
         (SECRET, "Id") => reference(values, resource, id, place),
+        (PARAMETER, "Value") => name(values, resource, id, "Value", place),
         // Nobody can call what has no local counterpart, so any ARN that is plainly made up will do.
         _ if ignored::is_type_without_effect(kind) => Ok(arn("local", &format!("{id}/{attribute}"))),
         _ => Err(TemplateError::at(
@@ -89,7 +92,7 @@ pub(super) fn key_id(logical_id: &str) -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])
 }
 
-pub(super) fn arn(service: &str, resource: &str) -> String {
+pub(crate) fn arn(service: &str, resource: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
 }
 

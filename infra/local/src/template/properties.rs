@@ -36,6 +36,7 @@ pub(super) struct Function {
     pub(super) memory_size: u32,
     #[serde(rename = "PackageType")]
     _package_type: Option<Zip>,
+    pub(super) policies: Option<Vec<Value>>,
     pub(super) reserved_concurrent_executions: Option<usize>,
     #[serde(rename = "Runtime")]
     _runtime: Runtime,
@@ -260,6 +261,21 @@ pub(super) struct GenerateSecretString {
     pub(super) exclude_punctuation: bool,
     #[serde(default)]
     pub(super) include_space: bool,
+}
+
+/// Nobody looks it up here: it gives other resources its value.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct Parameter {
+    #[serde(rename = "Type")]
+    _type: PlainText,
+    #[serde(rename = "Value")]
+    _value: String,
+}
+
+#[derive(Deserialize)]
+enum PlainText {
+    String,
 }
 
 /// Text, or a number or boolean that becomes text.

@@ -9,7 +9,8 @@ use super::events::{self, Api};
 use super::globals::{EMPTY, Globals};
 use super::intrinsics::Values;
 use super::model::{Authorizer, Function, Logging, Template};
-use super::names::{ALIAS, FUNCTION, HTTP_API, KEY, SECRET, TABLE, kind_of};
+use super::names::{ALIAS, FUNCTION, HTTP_API, KEY, MANAGED_POLICY, PARAMETER, SECRET, TABLE, kind_of};
+use super::policies::{self, Managed};
 use super::properties::{self, typed};
 use super::{Place, TemplateError, ignored, names, storage};
 
@@ -22,6 +23,7 @@ pub(super) fn collect(document: &Value, values: &Values<'_>) -> Result<Template>
     let resources = present(document, values)?;
 
     let api = api(&resources, values)?;
+    let managed = managed(&resources, values)?;
     let mut template = Template {
         api_id: api.id.clone(),
         functions: Vec::new(),
@@ -35,8 +37,9 @@ pub(super) fn collect(document: &Value, values: &Values<'_>) -> Result<Template>
     for resource in &resources {
         let place = resource.place.key("Properties");
         match resource.kind {
-            FUNCTION => function(resource, &globals, values, &api, &mut template)?,
-            HTTP_API => {}
+            FUNCTION => function(resource, &globals, values, &api, &managed, &mut template)?,
+            HTTP_API | MANAGED_POLICY => {}
+            PARAMETER => drop(resource.typed::<properties::Parameter>(values)?),
             TABLE => template.tables.push(storage::table(resource.id, resource.typed(values)?)),
             KEY => {
                 resource.typed::<properties::Key>(values)?;
@@ -157,11 +160,22 @@ fn api(resources: &[Resource<'_>], values: &Values<'_>) -> Result<Api> {
     Ok(Api { id: names::opaque(resource.id, 10), authorizers, default_authorizer: auth.default_authorizer })
 }
 
+fn managed(resources: &[Resource<'_>], values: &Values<'_>) -> Result<Managed> {
+    let policies = resources.iter().filter(|resource| resource.kind == MANAGED_POLICY);
+    let read = |policy: &Resource<'_>| {
+        let place = policy.place.key("Properties");
+        let name = values.text(&serde_json::json!({ "Ref": policy.id }), &place)?;
+        Ok((name, policies::managed(policy.typed(values)?, &place)?))
+    };
+    policies.map(read).collect()
+}
+
 fn function(
     resource: &Resource<'_>,
     globals: &Globals,
     values: &Values<'_>,
     api: &Api,
+    managed: &Managed,
     template: &mut Template,
 ) -> Result<()> {
     let function: properties::Function = resource.typed_with(&globals.under(resource.properties), values)?;
@@ -199,6 +213,11 @@ fn function(
             group: function.logging_config.log_group,
         },
         reserved_concurrency: function.reserved_concurrent_executions,
+        policy: policies::of_function(
+            function.policies.unwrap_or_default(),
+            managed,
+            &resource.place.key("Properties").key("Policies"),
+        )?,
     });
     Ok(())
 }

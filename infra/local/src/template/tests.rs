@@ -39,6 +39,57 @@ fn the_template_that_is_deployed_is_understood() {
 }
 
 #[test]
+fn every_function_of_the_deployed_template_has_a_log_group_of_its_own() {
+    let template = read(include_str!("../../../template.yaml"), &BTreeMap::new()).unwrap();
+    let groups: std::collections::BTreeSet<_> =
+        template.functions.iter().map(|function| function.logging.group.clone().unwrap()).collect();
+    assert_eq!(groups.len(), template.functions.len());
+}
+
+#[test]
+fn the_deployed_template_is_understood_with_everything_that_can_be_asked_of_it() {
+    let parameters = [
+        ("DomainName", "bifrost.example.com"),
+        ("CertificateArn", "arn:aws:acm:us-east-1:000000000000:certificate/a"),
+        ("HostedZoneId", "Z1"),
+        ("FixedEgress", "yes"),
+        ("AlarmTopicArn", "arn:aws:sns:us-east-1:000000000000:alarms"),
+        ("Tracing", "PassThrough"),
+        ("DeploymentType", "AllAtOnce"),
+    ];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let template = read(include_str!("../../../template.yaml"), &BTreeMap::from(parameters)).unwrap();
+    let environment = &template.function("oauth-callback").unwrap().environment;
+    assert_eq!(environment["BIFROST_PUBLIC_URL"], "https://bifrost.example.com");
+}
+
+#[test]
+fn a_stack_around_tables_and_a_key_that_are_there_makes_none_and_is_allowed_to_use_those() {
+    let key = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000";
+    let given = [
+        ("ExistingDataTable", "old-data"),
+        ("ExistingDataKeysTable", "old-keys"),
+        ("ExistingSealingKeyArn", key),
+    ];
+    let parameters = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let template = read(include_str!("../../../template.yaml"), &BTreeMap::from(parameters)).unwrap();
+    assert!(template.tables.is_empty() && template.keys.is_empty() && template.aliases.is_empty());
+    let create = template.function("connections-create").unwrap();
+    assert_eq!(create.environment["BIFROST_DATA_TABLE"], "old-data");
+    assert_eq!(create.environment["BIFROST_DATA_KEYS_TABLE"], "old-keys");
+    assert_eq!(create.environment["BIFROST_KMS_KEY"], key);
+    let resources: Vec<_> = create.policy.iter().flat_map(|statement| &statement.resources).collect();
+    for resource in ["old-data", "old-keys"] {
+        let arn = format!("arn:aws:dynamodb:us-east-1:000000000000:table/{resource}");
+        assert!(resources.contains(&&arn), "{resources:?}");
+    }
+    assert!(resources.contains(&&key.to_owned()));
+    let list = template.function("mappings-list").unwrap();
+    let index = "arn:aws:dynamodb:us-east-1:000000000000:table/old-data/index/mappings".to_owned();
+    assert!(list.policy.iter().any(|statement| statement.resources.contains(&index)));
+}
+
+#[test]
 fn the_schedules_sweep_every_shard_once() {
     let text = include_str!("../../../template.yaml");
     let template = read(text, &BTreeMap::new()).unwrap();
@@ -63,6 +114,24 @@ fn globals_lie_under_the_functions_own_properties() {
     assert!(echo.environment["KEY"].starts_with("arn:aws:kms:us-east-1:000000000000:key/"));
     assert_eq!(echo.logging.level.as_deref(), Some("INFO"));
     assert_eq!(fixture().function("GuardFunction").unwrap().timeout, Duration::from_secs(30));
+}
+
+#[test]
+fn a_functions_policy_is_all_that_its_policies_allow() {
+    let policy = fixture().function("EchoFunction").unwrap().policy.clone();
+    let [lookup, write] = policy.as_slice() else { panic!("{policy:?}") };
+    let table = "arn:aws:dynamodb:us-east-1:000000000000:table/bifrost-local-DataTable";
+    assert_eq!(lookup.resources, [format!("{table}/index/due")]);
+    assert_eq!(write.actions, ["dynamodb:PutItem"]);
+    assert_eq!(write.resources, [table]);
+    let condition = |operator, value: &str| Condition {
+        operator,
+        key: "dynamodb:LeadingKeys".to_owned(),
+        values: vec![value.to_owned()],
+    };
+    let expected = [condition(Operator::AllStringLike, "a*"), condition(Operator::Null, "false")];
+    assert_eq!(write.conditions, expected);
+    assert!(fixture().function("GuardFunction").unwrap().policy.is_empty());
 }
 
 #[test]
@@ -124,9 +193,25 @@ fn what_is_not_known_is_refused_by_its_place() {
             "Resources.EchoFunction.Properties.Events.EveryMinute.Type: the local stack doesn't know the event type Schedule",
         ),
         (
-            "!Sub ${DataTable.Arn}/index/due",
-            "!ImportValue there",
-            "Resources.EchoFunction.Properties.Policies[0].Statement[0].Resource: the local stack doesn't know the intrinsic function Fn::ImportValue",
+            "Resource: !GetAtt DataTable.Arn",
+            "Resource: !ImportValue there",
+            "Resources.EchoFunction.Properties.Policies[1].Statement[0].Resource.Fn::ImportValue: the local stack doesn't know the intrinsic function Fn::ImportValue",
+        ),
+        (
+            "- !Ref LookupPolicy",
+            "- AWSXRayDaemonWriteAccess",
+            "the template has no managed policy AWSXRayDaemonWriteAccess",
+        ),
+        (
+            "Effect: Allow\n              Action: dynamodb:PutItem",
+            "Effect: Deny\n              Action: dynamodb:PutItem",
+            "unknown variant `Deny`",
+        ),
+        ("ForAllValues:StringLike:", "ForAnyValue:StringLike:", "unknown variant `ForAnyValue:StringLike`"),
+        (
+            "dynamodb:LeadingKeys: a*",
+            "dynamodb:Select: a*",
+            "WriteData: the local stack doesn't know the condition key dynamodb:Select",
         ),
         (
             "rate(1 minute)",
