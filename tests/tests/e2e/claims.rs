@@ -1,4 +1,4 @@
-//! `SECURITY.md` names a test for what it claims.
+//! `SECURITY.md` names a test for what it claims, `infra/OPERATIONS.md` what to do about every alarm.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -33,4 +33,17 @@ fn every_claim_in_security_md_names_a_test_that_there_is() {
     assert!(named.len() > 30, "{named:?}");
     let missing: Vec<_> = named.into_iter().filter(|name| !is_test(name)).collect();
     assert_eq!(missing, [] as [&str; 0]);
+}
+
+#[test]
+fn operations_md_says_what_to_do_about_each_alarm_of_the_template_and_no_other() {
+    let read = |file: &str| std::fs::read_to_string(workspace().join(file)).unwrap();
+    let (template, operations) = (read("infra/template.yaml"), read("infra/OPERATIONS.md"));
+    let alarms = |text: &str, before: &str, after: &str| -> BTreeSet<String> {
+        let names = text.lines().filter_map(|line| line.strip_prefix(before)?.strip_suffix(after));
+        names.filter(|name| name.ends_with("Alarm")).map(str::to_owned).collect()
+    };
+    let made = alarms(&template, "  ", ":");
+    assert!(made.len() > 10, "{made:?}");
+    assert_eq!(alarms(&operations, "### ", ""), made);
 }
