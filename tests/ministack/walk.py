@@ -116,6 +116,12 @@ class Api:
         print(f"{method} {path}: {status}")
         return json.loads(text) if text else None
 
+    def page(self, path):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"host": self.host})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            print(f"GET {path}: {response.status}")
+            return response.read().decode()
+
 
 made = resources()
 print(f"{len(made)} resources made")
@@ -163,11 +169,16 @@ token = root.call("GET", "/connections/Halo/token?scope=global")
 assert token["generation"] == 2 and token["access_token"] == "at-2", token
 
 lambda_client = boto3.client("lambda")
-for function, event in [("RefresherFunction", {"shards": {"first": 0, "last": 255}}), ("CleanerFunction", {})]:
+for function, event in [
+        ("RefresherFunction", {"shards": {"first": 0, "last": 255}}), ("CleanerFunction", {}),
+        ("ResealerFunction", {"older_than_days": 0})]:
     answer = lambda_client.invoke(FunctionName=made[function], Payload=json.dumps(event))
     report = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, report
     print(function, report)
+token = root.call("GET", "/connections/Halo/token?scope=global")
+assert token["access_token"] == "at-2", "what is sealed under a new data key reads as before"
+assert "Sign in" in Api(made["Api"], None).page("/console/sign-in"), "the console is for people"
 root.call("DELETE", f"/organizations/{acme}", expected=204)
 root.call("GET", f"/integrations/Graph/mappings/{acme}", expected=404)
 print("all went well")
