@@ -331,6 +331,10 @@ async fn what_is_refused_in_the_console_is_in_the_trail_with_its_code() {
     let nowhere = Form { action: "/console/nothing".to_owned(), ..form.clone() };
     let answer = visitor.browser.submit(&menu, &nowhere).await;
     visitor.left(&answer, &[("console", "failed", none.clone(), none.clone())]).await;
+    // Nor does this page do anything with it.
+    let idle = Form { action: "/console/overview".to_owned(), ..form.clone() };
+    let answer = visitor.browser.submit(&menu, &idle).await;
+    visitor.left(&answer, &[("console", "done", none.clone(), none.clone())]).await;
     let answer = visitor.browser.submit(&menu, &form.set("csv", &"a".repeat(300_000))).await;
     assert_eq!(answer.status, 413);
     visitor.left(&answer, &[("console", "failed", none.clone(), none)]).await;

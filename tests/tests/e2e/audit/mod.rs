@@ -1,6 +1,7 @@
 //! The audit trail: one line for each act, done, refused or failed, and none for what is no act.
 
 mod console;
+mod gathered;
 mod strangers;
 
 use bifrost::model::access::Operation;
@@ -113,7 +114,8 @@ async fn a_sign_in_is_in_the_trail_step_by_step_without_its_secrets() {
     let link = app.connect_url(&connection).await;
     let page = sign_in(&mut browser, &link).await;
     assert_eq!(page.status, 200, "{}", page.text);
-    app.root().get("/connections/Halo/token").await.expect(200);
+    let answer = app.root().get("/connections/Halo/token").await;
+    assert_eq!(trail(&app, &answer).await.len(), 1, "{}", answer.text);
 
     let logs = app.stack().logs();
     let audit = logs.lines().filter(|line| line.contains("bifrost::audit"));
