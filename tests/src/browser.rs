@@ -7,6 +7,7 @@ use reqwest::{Method, RequestBuilder, Url};
 use serde_json::Value;
 
 use crate::api::http;
+use crate::html::links;
 use crate::{Form, outcomes};
 
 /// One person's browser. A new one has no cookies.
@@ -125,6 +126,16 @@ impl Page {
     pub fn form(&self) -> Form {
         Form::parse(&self.text)
             .unwrap_or_else(|| panic!("no form on {} ({}): {}", self.url, self.status, self.text))
+    }
+
+    /// All forms of the page.
+    pub fn forms(&self) -> Vec<Form> {
+        Form::all(&self.text).collect()
+    }
+
+    /// Where the page's links lead.
+    pub fn links(&self) -> Vec<String> {
+        links(&self.text).collect()
     }
 
     pub fn has_form(&self) -> bool {

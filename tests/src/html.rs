@@ -1,26 +1,37 @@
 //! Just enough HTML to fill in the forms of pages that are known to be well-formed.
 
-/// The first form of a page, ready to be sent.
+/// A form of a page, ready to be sent.
 #[derive(Clone, Debug, Default)]
 pub struct Form {
+    /// In lower case; empty for none, which is `get`.
+    pub method: String,
     /// Where it goes; empty for the page's own address.
     pub action: String,
-    /// Its named inputs, hidden ones included; buttons are left to whoever presses them.
+    /// Its named inputs, hidden ones included and boxes only if they are ticked; buttons are left to whoever presses them.
     pub fields: Vec<(String, String)>,
 }
 
 impl Form {
+    /// The first one.
     pub(crate) fn parse(page: &str) -> Option<Self> {
-        let form = &page[page.find("<form")?..];
-        let form = &form[..form.find("</form")?];
+        Self::all(page).next()
+    }
+
+    pub(crate) fn all(page: &str) -> impl Iterator<Item = Self> {
+        let starts = page.match_indices("<form").map(|(start, _)| &page[start..]);
+        starts.filter_map(|form| Self::of(&form[..form.find("</form")?]))
+    }
+
+    fn of(form: &str) -> Option<Self> {
         let mut tags = form.split('<').skip(1);
-        let action = attribute(tags.next()?, "action").unwrap_or_default();
-        let inputs = tags.filter(|tag| tag.starts_with("input"));
+        let tag = tags.next()?;
+        let [method, action] = ["method", "action"].map(|name| attribute(tag, name).unwrap_or_default());
+        let inputs = tags.filter(|tag| tag.starts_with("input") && is_sent(tag));
         let fields = inputs.filter_map(|tag| {
             let name = attribute(tag, "name")?;
             Some((name, attribute(tag, "value").unwrap_or_default()))
         });
-        Some(Self { action, fields: fields.collect() })
+        Some(Self { method, action, fields: fields.collect() })
     }
 
     /// The form with a field set.
@@ -38,6 +49,17 @@ impl Form {
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// A box that is not ticked is not.
+fn is_sent(tag: &str) -> bool {
+    let kind = attribute(tag, "type");
+    !matches!(kind.as_deref(), Some("checkbox" | "radio")) || tag.contains(" checked")
+}
+
+/// The addresses that a page's links lead to.
+pub(crate) fn links(page: &str) -> impl Iterator<Item = String> {
+    page.split("<a ").skip(1).filter_map(|tag| attribute(&format!("a {tag}"), "href"))
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {

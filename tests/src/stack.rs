@@ -146,6 +146,14 @@ impl RunningStack {
         self.try_invoke("resealer", order).await
     }
 
+    /// Delivers log lines to the auditor.
+    ///
+    /// # Errors
+    /// When it can't read them.
+    pub async fn try_audit(&self, delivery: Value) -> Result<Value, InvokeError> {
+        self.try_invoke("auditor", delivery).await
+    }
+
     async fn try_invoke(&self, function: &'static str, order: Value) -> Result<Value, InvokeError> {
         let stack = Arc::clone(&self.stack);
         RUNTIME.spawn(async move { stack.invoke(function, order).await }).await.unwrap()

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use bifrost::{
-    app::Bifrost,
+    app::{Bifrost, authenticate::Stranger},
     model::{Problem, access::Caller},
 };
 
-/// Whose key or token this is; `None` for one that is nobody's.
-pub async fn handle(bifrost: Arc<Bifrost>, shown: String) -> Result<Option<Caller>, Problem> {
+pub async fn handle(bifrost: Arc<Bifrost>, shown: String) -> Result<Result<Caller, Stranger>, Problem> {
     bifrost.authenticate(&shown).await
 }

@@ -4,8 +4,10 @@
 //! reads a chosen file. [`visit`] is one request of somebody signed in, [`reply`] what becomes of it; [`layout`],
 //! [`form`] and [`words`] are what pages are made of; each other module is a section of the console, with its own routes.
 //!
-//! Every form carries the session's token, which is checked in one place, here, before any section sees a POST.
+//! Every form carries the session's token, which is checked in one place, here, before any section sees a POST; and what
+//! the forms do is written to the audit trail in one place, [`acts`].
 
+mod acts;
 mod assets;
 mod config_fields;
 mod form;
@@ -45,9 +47,12 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
         return Ok(session::sign_in(&bifrost, &request).await);
     }
     let visit = match session::resume(&bifrost, &request).await {
-        Ok(Some(session)) => match Visit::new(&bifrost, &request, session) {
-            Ok(visit) => visit,
-            Err(problem) => return Ok(reply::unread(&request, &problem)),
+        Ok(Some(session)) => match visit::form_of(&request) {
+            Ok(form) => Visit::new(&bifrost, &request, session, form),
+            Err(problem) => {
+                acts::unread(&request, &session.caller, &problem);
+                return Ok(reply::unread(&request, &problem));
+            }
         },
         Ok(None) => return Ok(session::ask_to_sign_in(&request)),
         Err(problem) => return Ok(session::not_admitted(&request, &problem)),
@@ -56,6 +61,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
         true => route(&visit, &path).await,
         false => Err(strange_form()),
     };
+    acts::write(&visit, &path, &reply);
     Ok(reply::answer(&visit, reply))
 }
 

@@ -3,7 +3,7 @@
 use bifrost::{
     app::connect::Departure,
     edge::{Request, Response, answer, html::redirect, pages},
-    model::Problem,
+    model::{Code, Problem},
 };
 use http::{HeaderValue, StatusCode, header};
 use maud::{Markup, html};
@@ -40,12 +40,15 @@ pub(crate) struct Page {
     /// What has just been done.
     pub(crate) notice: Option<String>,
     pub(crate) status: StatusCode,
+    /// Of what was refused, or failed.
+    pub(crate) code: Option<Code>,
     pub(crate) body: Markup,
 }
 
 impl Page {
     pub(crate) fn new(title: impl Into<String>, section: &'static str, body: Markup) -> Self {
-        Self { title: title.into(), section, trail: Vec::new(), notice: None, status: StatusCode::OK, body }
+        let (trail, notice, code) = (Vec::new(), None, None);
+        Self { title: title.into(), section, trail, notice, status: StatusCode::OK, code, body }
     }
 
     #[must_use]
@@ -62,7 +65,8 @@ impl Page {
     /// For a form that comes back with what is wrong in it: the status that the API would have answered.
     #[must_use]
     pub(crate) fn refused(self, problem: Option<&Problem>) -> Self {
-        Self { status: problem.map_or(self.status, |problem| answer::status(problem.code)), ..self }
+        let Some(problem) = problem else { return self };
+        Self { status: answer::status(problem.code), code: Some(problem.code), ..self }
     }
 }
 

@@ -3,7 +3,7 @@
 use bifrost::{
     app::{
         Bifrost,
-        session::{SESSION_TIME, Session},
+        session::{NotAdmitted, SESSION_TIME, Session},
     },
     edge::{Request, Response, answer, cookies, pages},
     model::{FieldError, Problem, Secret, secret::sha256_hex},
@@ -28,8 +28,8 @@ const SIGN_IN: &str = "bifrost-sign-in";
 pub(crate) async fn resume(bifrost: &Bifrost, request: &Request) -> Result<Option<Session>, Problem> {
     let Some(cookie) = cookies::cookie(request, SESSION) else { return Ok(None) };
     let session = bifrost.session(&cookie).await?;
-    if let Some(session) = &session {
-        request.check_session(&session.caller)?;
+    if let Some(Session { caller, .. }) = &session {
+        request.check_session(caller).inspect_err(|problem| request.record_turned_away(caller, problem))?;
     }
     Ok(session)
 }
@@ -52,7 +52,9 @@ pub(crate) async fn sign_in(bifrost: &Bifrost, request: &Request) -> Response {
     if !request.is_post() {
         return asking(request, None);
     }
-    match admit(bifrost, request).await {
+    let admitted = admit(bifrost, request).await;
+    request.record_sign_in(admitted.as_ref().map(|(session, _)| &session.caller));
+    match admitted {
         Ok((session, cookie)) => {
             let next = request.query("next").unwrap_or_default();
             // Encoded again, so that it stays a path below ours, whatever it was.
@@ -63,23 +65,25 @@ pub(crate) async fn sign_in(bifrost: &Bifrost, request: &Request) -> Response {
             cookies::end_cookie(request, &mut response, SIGN_IN);
             response
         }
-        Err(problem) => {
+        Err(NotAdmitted { problem, .. }) => {
             pages::log_problem(request, &problem);
             asking(request, Some(&problem))
         }
     }
 }
 
-async fn admit(bifrost: &Bifrost, request: &Request) -> Result<(Session, Secret), Problem> {
+async fn admit(bifrost: &Bifrost, request: &Request) -> Result<(Session, Secret), NotAdmitted> {
     let expected = cookies::cookie(request, SIGN_IN).map(|cookie| form_token(&cookie));
     if !request.is_from_our_page() || expected.is_none() || request.form("form_token") != expected {
         let detail = "The form was not sent from this page, or the browser keeps no cookies.";
-        return Err(Problem::forbidden(detail).fix("Allow cookies, and try again."));
+        return Err(Problem::forbidden(detail).fix("Allow cookies, and try again.").into());
     }
     let key = request.form("key").map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| Problem::invalid("key", "is required"))?;
     let (session, cookie) = bifrost.sign_in(&key.into()).await?;
-    request.check_session(&session.caller)?;
+    if let Err(problem) = request.check_session(&session.caller) {
+        return Err(NotAdmitted { problem, who: Some(Ok(session.caller)) });
+    }
     Ok((session, cookie))
 }
 

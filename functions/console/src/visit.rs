@@ -7,13 +7,15 @@ use bifrost::{
     edge::Request,
     model::{
         Name, OrganizationId, Problem, Scope, Timestamp,
-        access::{Caller, Operation},
+        access::{Caller, GrantPlace, Operation},
         organization::Organization,
     },
 };
 use serde_json::{Map, Value};
 
 use bifrost::app::page::PageRequest;
+
+use crate::acts::Acts;
 
 /// How many organizations a form lets choose from by name. Beyond that they are typed in.
 pub(crate) const MOST_TO_CHOOSE_FROM: usize = 1000;
@@ -23,8 +25,14 @@ pub(crate) struct Visit<'a> {
     pub(crate) bifrost: &'a Arc<Bifrost>,
     pub(crate) request: &'a Request,
     pub(crate) now: Timestamp,
+    pub(crate) acts: Acts,
     session: Session,
     form: Vec<(String, String)>,
+}
+
+/// The form that was sent, if one was.
+pub(crate) fn form_of(request: &Request) -> Result<Vec<(String, String)>, Problem> {
+    if request.is_post() { request.form_fields() } else { Ok(Vec::new()) }
 }
 
 impl<'a> Visit<'a> {
@@ -32,9 +40,9 @@ impl<'a> Visit<'a> {
         bifrost: &'a Arc<Bifrost>,
         request: &'a Request,
         session: Session,
-    ) -> Result<Self, Problem> {
-        let form = if request.is_post() { request.form_fields()? } else { Vec::new() };
-        Ok(Self { bifrost, request, now: Timestamp::now(), session, form })
+        form: Vec<(String, String)>,
+    ) -> Self {
+        Self { bifrost, request, now: Timestamp::now(), acts: Acts::default(), session, form }
     }
 
     pub(crate) fn is_post(&self) -> bool {
@@ -57,7 +65,20 @@ impl<'a> Visit<'a> {
 
     /// Refuses what the caller may not do. Asked before anything is looked up.
     pub(crate) fn permitted(&self, operation: Operation, scope: Scope) -> Result<(), Problem> {
+        self.acts.ask(operation, Some(scope));
         self.caller().permitted(operation, scope)
+    }
+
+    /// The same for what is about a grant: `organization` asks for that organization's own on a global connection.
+    pub(crate) fn permitted_grant(
+        &self,
+        operation: Operation,
+        named: Option<&str>,
+        organization: Option<OrganizationId>,
+    ) -> Result<GrantPlace, Problem> {
+        let scope = organization.map(Scope::Organization).map_or_else(|| self.caller().scope(named), Ok);
+        self.acts.ask(operation, scope.ok());
+        self.caller().permitted_grant(operation, named, organization)
     }
 
     /// Whether to show what leads to it.

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::{Bifrost, Deadline, connect::SignIn, disconnect::Ending};
+use super::{Bifrost, Deadline, about::About, connect::SignIn, disconnect::Ending};
 use crate::{
     model::{Code, Problem, Timestamp, connection::Connection, grant::Grant, integration::Integration},
     store::{
@@ -79,7 +79,7 @@ impl Bifrost {
         if state.expires_at > Timestamp::now() || deadline.remaining() < RESERVE {
             return Ok(false);
         }
-        match self.ticket_and_connection(&state.ticket).await {
+        match self.ticket_and_connection(&state.ticket, &About::default()).await {
             Ok((ticket, connection)) => {
                 let sign_in = SignIn::new(state_hash, &state, &ticket, &connection);
                 let outcome = format!("{} was left as it was.", connection.name);

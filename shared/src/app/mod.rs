@@ -1,6 +1,7 @@
 //! The use cases, one file each. They ask `model` what the rules are, `store` what there is, `vault` to seal and open,
 //! and `oauth` to talk to providers. They know callers and problems, but neither HTTP events nor Lambda.
 
+pub mod about;
 pub mod api_keys;
 pub mod authenticate;
 pub mod clean_up;

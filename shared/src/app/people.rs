@@ -10,7 +10,7 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
-use super::Bifrost;
+use super::{Bifrost, authenticate::Stranger};
 use crate::{
     model::{
         Problem, Timestamp,
@@ -51,13 +51,14 @@ struct Remembered {
 
 /// Why a token shows nobody, or why that can't be said.
 enum NotSignedIn {
-    Refused(Refusal),
+    /// With the person's id, if it is theirs for certain.
+    Refused(Refusal, Option<String>),
     Failed(Problem),
 }
 
 impl From<Refusal> for NotSignedIn {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(refusal, None)
     }
 }
 
@@ -85,20 +86,22 @@ impl Issuer {
 }
 
 impl Bifrost {
-    /// Who signed in; `None` for a token that shows nobody, and wherever nobody can sign in.
-    pub(super) async fn authenticate_token(&self, presented: &str) -> Result<Option<Caller>, Problem> {
+    /// Who signed in; a stranger, if the token shows nobody, and wherever nobody can sign in.
+    pub(super) async fn authenticate_token(
+        &self,
+        presented: &str,
+    ) -> Result<Result<Caller, Stranger>, Problem> {
         let policy = match &self.issuer.policy {
             Ok(Some(policy)) => policy,
-            Ok(None) => return Ok(None),
+            Ok(None) => {
+                return Ok(Err(Stranger::with_token("it is no key, and there is no OidcIssuer", None)));
+            }
             // Told again with each token: whoever set the parameter looks here when nobody can sign in.
             Err(wrong) => return Err(Problem::internal(wrong.as_str())),
         };
         match self.signed_in(policy, presented).await {
-            Ok(caller) => Ok(Some(caller)),
-            Err(NotSignedIn::Refused(refusal)) => {
-                tracing::info!(%refusal, "a token was refused");
-                Ok(None)
-            }
+            Ok(caller) => Ok(Ok(caller)),
+            Err(NotSignedIn::Refused(refusal, person)) => Ok(Err(Stranger::with_token(refusal, person))),
             Err(NotSignedIn::Failed(problem)) => Err(problem),
         }
     }
@@ -107,9 +110,13 @@ impl Bifrost {
         let token = UnverifiedToken::parse(presented)?;
         policy.takes(&token)?;
         let keys = self.keys_for(policy, &token).await?;
-        let person = policy.verify(&token, &keys, Timestamp::now())?;
+        let person = policy.verify(&token, &keys, Timestamp::now()).map_err(|refusal| {
+            let theirs = refusal.is_of_claims().then(|| policy.caller_id(&token, &keys)).flatten();
+            NotSignedIn::Refused(refusal, theirs)
+        })?;
+        let refused = |refusal| NotSignedIn::Refused(refusal, Some(person.caller_id()));
         let is_provider = self.standing(person.home, person.made_before()).await?;
-        Ok(person.caller(is_provider.ok_or(Refusal::NoOrganization)?)?)
+        person.caller(is_provider.ok_or(Refusal::NoOrganization).map_err(refused)?).map_err(refused)
     }
 
     /// The issuer's keys, fetched anew if they are old, or if the token's is not among them.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::Bifrost;
+use super::{Bifrost, authenticate::Stranger};
 use crate::{
     model::{
         Code, Exposed, Problem, Scope, Sealed, Secret, Timestamp,
@@ -55,14 +55,31 @@ impl Session {
     }
 }
 
+/// Nobody was signed in.
+#[derive(Debug)]
+pub struct NotAdmitted {
+    pub problem: Problem,
+    /// Whose key it is that may not be used here; or what there is to say of one that is nobody's.
+    pub who: Option<Result<Caller, Stranger>>,
+}
+
+impl From<Problem> for NotAdmitted {
+    fn from(problem: Problem) -> Self {
+        Self { problem, who: None }
+    }
+}
+
 impl Bifrost {
     /// Signs a person in with a key: the session, and the cookie that stands for it.
-    pub async fn sign_in(&self, key: &Secret) -> Result<(Session, Secret), Problem> {
+    pub async fn sign_in(&self, key: &Secret) -> Result<(Session, Secret), NotAdmitted> {
         let wrong = |message: &str| Problem::invalid("key", message);
-        let caller = self.authenticate(key.expose()).await?;
-        let caller = caller.ok_or_else(|| wrong("is not a key of this stack, or has been revoked"))?;
+        let caller = self.authenticate(key.expose()).await?.map_err(|stranger| NotAdmitted {
+            problem: wrong("is not a key of this stack, or has been revoked"),
+            who: Some(Err(stranger)),
+        })?;
         if caller.role == Role::Workflow {
-            return Err(wrong("is a workflow's; people sign in with a key of the role user or admin"));
+            let problem = wrong("is a workflow's; people sign in with a key of the role user or admin");
+            return Err(NotAdmitted { problem, who: Some(Ok(caller)) });
         }
         let now = Timestamp::now();
         let lifetime_of_key = caller.expires_at.unwrap_or(now + SESSION_TIME);
@@ -91,6 +108,6 @@ impl Bifrost {
             return Ok(None);
         }
         let caller = self.authenticate(key.expose()).await?;
-        Ok(caller.map(|caller| Session { caller, expires_at, form_secret }))
+        Ok(caller.ok().map(|caller| Session { caller, expires_at, form_secret }))
     }
 }

@@ -7,9 +7,14 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{caller, log};
+use super::{
+    audit::{Act, Ending},
+    caller,
+    event::Context,
+    log,
+};
 use crate::{
-    app::Bifrost,
+    app::{Bifrost, authenticate::Stranger},
     model::{Problem, access::Caller},
 };
 
@@ -19,6 +24,8 @@ use crate::{
 struct Event {
     /// The values of the headers that the template names as identity: Authorization alone.
     identity_source: Option<Vec<String>>,
+    #[serde(default)]
+    request_context: Context,
 }
 
 #[derive(Serialize)]
@@ -29,28 +36,34 @@ struct Verdict {
 }
 
 /// Serves the gateway's questions until Lambda ends the process. A failure of ours is an error, which the gateway
-/// answers with 500 and does not cache.
+/// answers with 500 and does not cache. A refusal is a line of the audit trail, for nobody else hears of it; whom it lets
+/// through, the route's function writes about.
 pub async fn serve_authorizer<H, F>(handle: H) -> Result<(), Error>
 where
     H: Fn(Arc<Bifrost>, String) -> F,
-    F: Future<Output = Result<Option<Caller>, Problem>>,
+    F: Future<Output = Result<Result<Caller, Stranger>, Problem>>,
 {
     log::start();
     let bifrost = Arc::new(Bifrost::from_environment()?);
     let handle = &handle;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
-        let header = event.payload.identity_source.and_then(|values| values.into_iter().next()).unwrap_or_default();
+        let Event { identity_source, request_context } = event.payload;
+        let header = identity_source.and_then(|values| values.into_iter().next()).unwrap_or_default();
         // Boxed: below the runtime's layers, a whole use case unboxed is too deep for the compiler.
         let asked = bearer(&header).map(|shown| Box::pin(handle(Arc::clone(&bifrost), shown.to_owned())));
         async move {
-            let caller = match asked {
-                None => None,
+            let known = match asked {
+                None => Err(Stranger::without_key()),
                 Some(asked) => asked.await.inspect_err(|problem| {
                     tracing::error!(code = %problem.code, cause = problem.cause_chain(), "a key or token could not be checked");
                 })?,
             };
-            let context = caller.as_ref().map(caller::to_context).unwrap_or_default();
-            Ok::<_, Error>(Verdict { is_authorized: caller.is_some(), context })
+            if let Err(stranger) = &known {
+                let act = Act::authenticate(None, request_context.http.source_ip.parse().ok());
+                act.by_stranger(stranger).ended(Ending::refused(stranger.code), &request_context.request_id);
+            }
+            let context = known.as_ref().map(caller::to_context).unwrap_or_default();
+            Ok::<_, Error>(Verdict { is_authorized: known.is_ok(), context })
         }
     }))
     .await

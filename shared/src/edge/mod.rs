@@ -24,6 +24,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::{app::Bifrost, model::Problem};
 pub use answer::Response;
+pub use audit::{ConsoleAct, is_act};
 pub use authorizer::serve_authorizer;
 pub use request::{DEFAULT_LIMIT, MAX_LIMIT, Request};
 pub use schedule::serve_schedule;
@@ -42,9 +43,11 @@ where
         let request = Request::from_event(event, &bifrost.environment);
         let route = request.route().to_owned();
         let request_id = request.request_id().to_owned();
-        let act = request.act();
         // Here, so that no handler can forget it: whoever is asked, the key must be good now and there.
-        let answer = request.check_key().map(|()| handle(bifrost, request));
+        let admitted = request.check_key();
+        let turned_away = || admitted.is_err().then(|| request.turned_away());
+        let act = request.act().or_else(turned_away);
+        let answer = admitted.map(|()| handle(bifrost, request));
         let answered = async move {
             let answer = match answer {
                 Ok(answer) => answer.await,
@@ -60,7 +63,7 @@ where
             };
             let status = response.status();
             if let Some(act) = act {
-                act.ended(audit::Ending { status, code }, &request_id);
+                act.answered(&response, code, &request_id);
             }
             tracing::info!(route, request_id, status = status.as_u16(), "answered");
             Ok(event::Answer::from(response))

@@ -12,6 +12,7 @@ use ring::digest;
 use super::{
     Request,
     answer::{self, Response},
+    audit::AfterAllAnAct,
     cookies::{cookie, set_cookie},
     html::{self, redirect},
     log,
@@ -240,7 +241,7 @@ pub fn not_connected(request: &Request, outcome: &NotConnected) -> Response {
                 (back(request, return_to.as_deref()))
                 p.id { "Request " (request.request_id()) }
             };
-            page(page_status(problem.code), "Not connected", &body)
+            of_problem(problem, page(page_status(problem.code), "Not connected", &body))
         }
     }
 }
@@ -260,7 +261,19 @@ pub fn problem_page(request: &Request, problem: &Problem) -> Response {
         p { (problem.fix) }
         p.id { "Request " (request.request_id()) }
     };
-    page(page_status(problem.code), problem.code.title(), &body)
+    of_problem(problem, page(page_status(problem.code), problem.code.title(), &body))
+}
+
+/// With what the audit trail calls the problem.
+fn of_problem(problem: &Problem, mut response: Response) -> Response {
+    response.extensions_mut().insert(problem.code);
+    response
+}
+
+/// For a page that was loaded to look how a sign-in goes, and finds that it is over.
+pub fn after_all_an_act(mut response: Response) -> Response {
+    response.extensions_mut().insert(AfterAllAnAct);
+    response
 }
 
 fn page_status(code: Code) -> StatusCode {

@@ -6,14 +6,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_runtime::LambdaEvent;
 use serde_json::{Map, Value};
 
-use super::{
-    audit::{About, Act},
-    caller,
-    event::Event,
-    schedule::deadline,
-};
+use super::{audit::Act, caller, event::Event, schedule::deadline};
 use crate::{
-    app::{Deadline, page::PageRequest},
+    app::{Deadline, about::About, page::PageRequest},
     environment::Environment,
     model::{
         ApiKeyId, Code, Id, Name, OrganizationId, Problem, Scope, Timestamp,
@@ -85,38 +80,24 @@ impl Request {
         }
     }
 
-    /// What the audit trail will say of this request, if it is an act.
+    /// What the audit trail will say of this request, if it is an act, or may turn out to be one.
     pub(super) fn act(&self) -> Option<Act> {
-        let operation = Operation::of_route(&self.route)?;
-        let act = Act::of(operation, self.caller.as_ref(), self.source, &self.about)?;
-        let in_path = ["name", "id", "connection"].into_iter().find_map(|name| self.path(name));
-        let in_body = |field: &str| self.json().ok()?.get(field)?.as_str().map(str::to_owned);
-        // The only operations whose scope is told by nothing that `permitted` reads.
-        let scope = match operation {
-            Operation::OrganizationsDelete => in_path.and_then(|id| id.parse().ok()),
-            Operation::KeysCreate => in_body("organization_id").and_then(|id| id.parse().ok()),
-            _ => None,
-        };
-        scope.into_iter().for_each(|scope| self.about.scope(scope));
-        // What is to be made has its name in the body. A form has none.
-        let made = || self.caller.as_ref().and_then(|_| in_body("name"));
-        in_path.map(str::to_owned).or_else(made).iter().for_each(|subject| self.about.subject(subject));
-        Some(act)
+        let operation = Operation::of_route(&self.route).filter(|operation| Act::may_be(*operation))?;
+        Some(Act::of(operation, self, self.caller.as_ref()))
     }
 
-    /// A line of the audit trail for what is done under another name than a route's, by someone who came without the
-    /// authorizer: for the console.
-    pub fn record(
-        &self,
-        act: &'static str,
-        caller: Option<&Caller>,
-        scope: Option<Scope>,
-        subject: Option<&str>,
-        ended: Result<(), &Problem>,
-    ) {
-        scope.into_iter().for_each(|scope| self.about.scope(scope));
-        subject.into_iter().for_each(|subject| self.about.subject(subject));
-        Act::named(act, caller, self.source, &self.about).ended(ended.into(), &self.request_id);
+    /// For a key that may not be used now, or from there, whatever was asked for with it.
+    pub(super) fn turned_away(&self) -> Act {
+        Act::authenticate(self.caller.as_ref(), self.source)
+    }
+
+    /// What is told of it as it becomes known.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        self.source
     }
 
     /// Whether the key, if the route wants one, may be used now and from there.
@@ -151,7 +132,7 @@ impl Request {
         };
         // Of what is about no scope in particular, a line would name the caller's own, which it does anyway.
         if matches!(Row::of(operation).scope_from, ScopeFrom::Query | ScopeFrom::Path) {
-            self.about.scope(scope);
+            self.about.of_scope(scope);
         }
         caller.permitted(operation, scope)?;
         Ok((caller, scope))
@@ -166,7 +147,7 @@ impl Request {
         let caller = self.caller()?;
         let named =
             organization.map(Scope::Organization).map_or_else(|| caller.scope(self.query("scope")), Ok);
-        self.about.scope(named?);
+        self.about.of_scope(named?);
         Ok((caller, caller.permitted_grant(operation, self.query("scope"), organization)?))
     }
 

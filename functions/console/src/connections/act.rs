@@ -40,7 +40,7 @@ impl Click {
             }
             None => None,
         };
-        let place = visit.caller().permitted_grant(operation, query("scope"), organization)?;
+        let place = visit.permitted_grant(operation, query("scope"), organization)?;
         let integration = query("integration").map(|name| visit.name("integration", name)).transpose()?;
         let back = query("back").map(ui::console_address);
         Ok(Self { place, name: visit.name("connection", name)?, integration, back })
@@ -128,6 +128,7 @@ pub(super) async fn connect(visit: &Visit<'_>, name: &str) -> Result<Reply, Prob
     let back = click.back(visit, &[pages::SIGNED_IN]);
     let gone_on = async {
         if !is_signed_in_to(&connection) {
+            visit.acts.come_to(Operation::ConnectionsRefresh);
             refreshed(visit, &click).await?;
             return Ok(Reply::see_other(&*back));
         }
@@ -139,7 +140,7 @@ pub(super) async fn connect(visit: &Visit<'_>, name: &str) -> Result<Reply, Prob
             .authorize(caller, place, &click.name, integration, Input::new(body), public_url)
             .await?;
         let ticket = link.ticket();
-        Ok(Reply::Departure(visit.bifrost.begin(&ticket).await?))
+        Ok(Reply::Departure(visit.bifrost.begin(&ticket, visit.request.about()).await?))
     };
     Ok(gone_on.await.unwrap_or_else(|problem: Problem| {
         click.refused(visit, format!("{} is not connected", click.name), problem).into()

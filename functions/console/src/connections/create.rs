@@ -99,6 +99,7 @@ impl Begun {
 }
 
 async fn begin(visit: &Visit<'_>) -> Result<Reply, Problem> {
+    visit.acts.only_prepare();
     let provider = visit.request.query("provider").and_then(preset::find);
     let named = match visit.text("scope") {
         Some(typed) => visit.caller().scope(Some(typed)),

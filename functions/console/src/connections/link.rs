@@ -56,7 +56,7 @@ async fn asking(visit: &Visit<'_>, click: &Click, form: Form) -> Result<Reply, P
 async fn given(visit: &Visit<'_>, click: &Click) -> Result<Page, Problem> {
     let organization = visit.text("organization").map(|_| visit.organization("organization")).transpose()?;
     let place = match organization {
-        Some(id) => visit.caller().permitted_grant(Operation::ConnectionsAuthorize, None, Some(id))?,
+        Some(id) => visit.permitted_grant(Operation::ConnectionsAuthorize, None, Some(id))?,
         None => click.place,
     };
     let seconds = visit.text("valid_for").and_then(|seconds| seconds.parse::<u64>().ok());

@@ -34,6 +34,7 @@ pub(super) async fn create(visit: &Visit<'_>) -> Result<Reply, Problem> {
     let mut problem = None;
     let change = Change::asked(visit);
     if let Some(change) = change {
+        visit.acts.only_prepare();
         rows.change(change);
     } else if visit.is_post() {
         rows = rows.filled();
@@ -131,7 +132,10 @@ async fn make(visit: &Visit<'_>, rows: &Rows) -> Result<String, Problem> {
     let done = match oauth::create_inline(visit, &made.name).await {
         Ok(()) => "created",
         // Judged before, so that somebody was faster; the page that this leads to asks for it again.
-        Err(_) => "unconnected",
+        Err(problem) => {
+            visit.acts.ended(Operation::ConnectionsCreate, Err(&problem));
+            "unconnected"
+        }
     };
     Ok(format!("{address}/oauth?done={done}"))
 }
@@ -148,6 +152,7 @@ pub(super) async fn edit(visit: &Visit<'_>, integration: &IntegrationView) -> Re
     let mut problem = None;
     let mut revision = visit.text("revision").map_or_else(|| integration.revision.to_string(), str::to_owned);
     if let Some(change) = change {
+        visit.acts.only_prepare();
         rows.change(change);
     } else if visit.is_post() {
         rows = rows.filled();

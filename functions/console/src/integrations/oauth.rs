@@ -69,6 +69,7 @@ async fn configure(visit: &Visit<'_>, integration: &IntegrationView) -> Result<(
         return Err(Problem::new(Code::StaleRevision, "The integration has changed since."));
     }
     create_inline(visit, &integration.name).await?;
+    visit.acts.ended(Operation::ConnectionsCreate, Ok(()));
     let patch = Map::from_iter([("connection".to_owned(), Value::from(integration.name.as_str()))]);
     visit.bifrost.update_integration(&integration.name, &patch, Some(revision), false).await.map(drop)
 }

@@ -18,6 +18,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
         error_description: request.query("error_description"),
         issuer: request.query("iss"),
         query: request.queries(),
+        about: request.about(),
     };
     let cookie = |name: &str| cookies::cookie(&request, name);
     match bifrost.finish(arrival, cookie, request.deadline()).await {

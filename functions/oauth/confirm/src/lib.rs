@@ -17,7 +17,7 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
     };
     let state = decision.state.clone();
     let cookie = |name: &str| cookies::cookie(&request, name);
-    Ok(match bifrost.decide(decision, cookie, request.deadline()).await {
+    Ok(match bifrost.decide(decision, cookie, request.about(), request.deadline()).await {
         Ok(finished) => pages::finished(&request, &state, &finished),
         Err(outcome) => pages::not_connected(&request, &outcome),
     })

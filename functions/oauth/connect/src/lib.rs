@@ -30,11 +30,16 @@ pub async fn handle(bifrost: Arc<Bifrost>, request: Request) -> Result<Response,
 async fn progress(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Option<Response> {
     let state = cookies::cookie(request, &device_cookie(ticket))?;
     let cookie = |name: &str| cookies::cookie(request, name);
-    match bifrost.device_progress(&state, cookie, request.deadline()).await {
+    match bifrost.device_progress(&state, cookie, request.about(), request.deadline()).await {
         Ok(Progress::Waiting(waiting)) => Some(pages::waiting(&waiting)),
-        Ok(Progress::Finished(finished)) => Some(pages::finished(request, &state, &finished)),
+        Ok(Progress::Finished(finished)) => {
+            Some(pages::after_all_an_act(pages::finished(request, &state, &finished)))
+        }
         // It may be begun anew.
         Err(NotConnected::Rejected(_)) => None,
+        Err(outcome @ NotConnected::Failed { .. }) => {
+            Some(pages::after_all_an_act(pages::not_connected(request, &outcome)))
+        }
         Err(outcome) => Some(pages::not_connected(request, &outcome)),
     }
 }
@@ -53,5 +58,5 @@ async fn depart(bifrost: &Bifrost, request: &Request, ticket: &Secret) -> Result
             Problem::forbidden(detail).fix("Open the link again, in one browser with cookies allowed.")
         );
     }
-    Ok(pages::departure(request, &bifrost.begin(ticket).await?))
+    Ok(pages::departure(request, &bifrost.begin(ticket, request.about()).await?))
 }

@@ -27,6 +27,7 @@ const TYPES: &[(&str, &str)] = &[
     ("AWS::Lambda::Permission", "functions are invoked by nobody but the stack"),
     ("AWS::Logs::LogGroup", "log lines go to the console"),
     ("AWS::Logs::MetricFilter", "there are no metrics"),
+    ("AWS::Logs::SubscriptionFilter", "the lines that it would gather are on the console with all others"),
     ("AWS::Route53::RecordSet", "the address is localhost"),
     ("AWS::SNS::Subscription", "there is nobody to tell"),
     ("AWS::SNS::Topic", "there is nobody to tell"),

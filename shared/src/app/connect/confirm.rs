@@ -17,7 +17,7 @@ use super::{
     place::{Pauses, Place},
 };
 use crate::{
-    app::{Bifrost, Deadline, lookup::fill, refresh::ACCESS_TOKEN},
+    app::{Bifrost, Deadline, about::About, lookup::fill, refresh::ACCESS_TOKEN},
     model::{Code, Incarnation, Name, Problem, Secret, failure::Failure, grant::Grant, identity::Identity},
     oauth,
     store::grants::Origin,
@@ -62,11 +62,12 @@ pub struct Decision {
 }
 
 impl Bifrost {
-    /// The person decided. `cookie` looks one up by its name.
+    /// The person decided. `cookie` looks one up by its name, and `about` is told which link it comes from.
     pub async fn decide(
         &self,
         decision: Decision,
         cookie: impl Fn(&str) -> Option<Secret>,
+        about: &About,
         deadline: Deadline,
     ) -> Result<Finished, NotConnected> {
         let rejected = NotConnected::Rejected;
@@ -74,11 +75,12 @@ impl Bifrost {
         let state = self.state_of_browser(&state_hash, cookie).await.map_err(rejected)?;
         let Some(held) = state.held.clone() else {
             return Err(match state.used_at {
-                Some(_) => self.over(state).await,
+                Some(_) => self.over(state, about).await,
                 None => rejected(link_invalid()),
             });
         };
-        let (ticket, connection) = self.ticket_and_connection(&state.ticket).await.map_err(rejected)?;
+        let (ticket, connection) =
+            self.ticket_and_connection(&state.ticket, about).await.map_err(rejected)?;
         let sign_in = SignIn::new(&state_hash, &state, &ticket, &connection);
         if decision.switches {
             let placed = self.place_held(&sign_in, held, decision.instead_of, deadline).await;

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     app::{
         Bifrost, Deadline,
+        about::About,
         credentials::audience,
         lookup::fill,
         refresh::{EXCHANGE_BUDGET, registration},
@@ -118,20 +119,23 @@ impl Bifrost {
         })
     }
 
-    /// How the sign-in goes that this browser began. Asks the provider, if it is time.
+    /// How the sign-in goes that this browser began. Asks the provider, if it is time. `about` is told which link it comes
+    /// from.
     pub async fn device_progress(
         &self,
         state: &Secret,
         cookie: impl Fn(&str) -> Option<Secret>,
+        about: &About,
         deadline: Deadline,
     ) -> Result<Progress, NotConnected> {
         let rejected = NotConnected::Rejected;
         let state_hash = hash(state);
         let state = self.state_of_browser(&state_hash, cookie).await.map_err(rejected)?;
         if state.used_at.is_some() && state.held.is_none() {
-            return Err(self.over(state).await);
+            return Err(self.over(state, about).await);
         }
-        let (ticket, connection) = self.ticket_and_connection(&state.ticket).await.map_err(rejected)?;
+        let (ticket, connection) =
+            self.ticket_and_connection(&state.ticket, about).await.map_err(rejected)?;
         let sign_in = SignIn::new(&state_hash, &state, &ticket, &connection);
         let failed = |problem| sign_in.failed(problem);
         if let Some(held) = &state.held {

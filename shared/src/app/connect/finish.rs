@@ -11,6 +11,7 @@ use super::{
 use crate::{
     app::{
         Bifrost, Deadline,
+        about::About,
         credentials::{Credentials, Proof, audience},
         lookup::fill,
         refresh::{EXCHANGE_BUDGET, Known, registration, sealed_tokens},
@@ -44,6 +45,8 @@ pub struct Arrival<'a> {
     pub issuer: Option<&'a str>,
     /// All of the query: some providers say more than the standard has.
     pub query: &'a [(String, String)],
+    /// Is told which link it comes from.
+    pub about: &'a About,
 }
 
 impl Arrival<'_> {
@@ -159,9 +162,10 @@ impl Bifrost {
         // First what tells whose browser this is and from where it comes; only then is the state used up.
         let state = self.state_of_browser(&state_hash, cookie).await.map_err(rejected)?;
         if state.used_at.is_some() && state.held.is_none() {
-            return Err(self.over(state).await);
+            return Err(self.over(state, arrival.about).await);
         }
-        let (ticket, connection) = self.ticket_and_connection(&state.ticket).await.map_err(rejected)?;
+        let (ticket, connection) =
+            self.ticket_and_connection(&state.ticket, arrival.about).await.map_err(rejected)?;
         let sign_in = SignIn::new(&state_hash, &state, &ticket, &connection);
         let failed = |problem| sign_in.failed(problem);
         if let Some(held) = &state.held {
@@ -180,8 +184,9 @@ impl Bifrost {
     }
 
     /// For whoever comes back once more. The way on is a courtesy, for which nothing fails.
-    pub(super) async fn over(&self, state: CallbackState) -> NotConnected {
+    pub(super) async fn over(&self, state: CallbackState, about: &About) -> NotConnected {
         let ticket = self.store.ticket(&state.ticket).await.ok().flatten();
+        ticket.iter().for_each(|ticket| about.of_link(ticket));
         NotConnected::Repeated {
             outcome: state.outcome,
             return_to: ticket.and_then(|ticket| ticket.return_to),

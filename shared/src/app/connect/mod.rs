@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::{
     Bifrost,
+    about::About,
     lookup::{Along, fill, needed_values, url_values},
 };
 #[cfg(feature = "openapi")]
@@ -242,7 +243,7 @@ impl Bifrost {
 
     /// What is about to be connected. Changes nothing.
     pub async fn offer(&self, token: &Secret) -> Result<Offer, Problem> {
-        let (ticket, connection) = self.open_ticket(&hash(token)).await?;
+        let (ticket, connection) = self.open_ticket(&hash(token), &About::default()).await?;
         let organization = match ticket.grant_scope {
             Scope::Global => None,
             Scope::Organization(id) => {
@@ -262,10 +263,10 @@ impl Bifrost {
         })
     }
 
-    /// The person said yes: a state is made for this browser.
-    pub async fn begin(&self, token: &Secret) -> Result<Departure, Problem> {
+    /// The person said yes: a state is made for this browser. `about` is told what the link is for.
+    pub async fn begin(&self, token: &Secret, about: &About) -> Result<Departure, Problem> {
         let ticket_hash = hash(token);
-        let (ticket, connection) = self.open_ticket(&ticket_hash).await?;
+        let (ticket, connection) = self.open_ticket(&ticket_hash, about).await?;
         if ticket.device {
             return self.begin_on_device(ticket_hash, &ticket, &connection, token).await;
         }
@@ -316,8 +317,8 @@ impl Bifrost {
     }
 
     /// A link that may still be followed, and the very connection it is for.
-    async fn open_ticket(&self, ticket_hash: &str) -> Result<(Ticket, Connection), Problem> {
-        let (ticket, connection) = self.ticket_and_connection(ticket_hash).await?;
+    async fn open_ticket(&self, ticket_hash: &str, about: &About) -> Result<(Ticket, Connection), Problem> {
+        let (ticket, connection) = self.ticket_and_connection(ticket_hash, about).await?;
         check_unused(&ticket)?;
         if ticket.expires_at <= Timestamp::now() {
             return Err(Problem::new(Code::LinkInvalid, "This link has expired."));
@@ -329,8 +330,10 @@ impl Bifrost {
     pub(in crate::app) async fn ticket_and_connection(
         &self,
         ticket_hash: &str,
+        about: &About,
     ) -> Result<(Ticket, Connection), Problem> {
         let ticket = self.store.ticket(ticket_hash).await?.ok_or_else(link_invalid)?;
+        about.of_link(&ticket);
         let connection = self.store.connection(ticket.owner, &ticket.connection_name.folded()).await?;
         let connection = connection.filter(|connection| connection.id == ticket.connection_id);
         Ok((ticket, connection.ok_or_else(link_invalid)?))

@@ -118,6 +118,34 @@ pub enum Refusal {
     RoleThere,
 }
 
+impl Refusal {
+    /// Whether it is for what the token says, and not for what it is: the issuer's key has signed it.
+    pub fn is_of_claims(self) -> bool {
+        match self {
+            Self::TooLarge
+            | Self::NoJws
+            | Self::Header
+            | Self::Algorithm
+            | Self::Type
+            | Self::UnknownKey
+            | Self::Signature
+            | Self::NoClaims => false,
+            Self::Issuer
+            | Self::Audience
+            | Self::Times
+            | Self::Expired
+            | Self::NotYet
+            | Self::Lifetime
+            | Self::OtherUse
+            | Self::Subject
+            | Self::Role
+            | Self::Organization
+            | Self::NoOrganization
+            | Self::RoleThere => true,
+        }
+    }
+}
+
 /// How far the issuer's clock may be ahead of ours. There is no grace for `exp`: what is over is over.
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// The longest that a token may be good for. A sign-in can't be revoked, it can only end.
@@ -199,6 +227,13 @@ impl Policy {
         self.person(&token.verified_claims(keys)?, now)
     }
 
+    /// Whom a token is about that was refused for its claims, as callers are called; if the issuer says so at all.
+    pub fn caller_id(&self, token: &UnverifiedToken<'_>, keys: &KeySet) -> Option<String> {
+        let claims = token.verified_claims(keys).ok()?;
+        let is_of_issuer = claims.get("iss").and_then(Value::as_str) == Some(&self.issuer);
+        is_of_issuer.then(|| subject(&claims)).flatten().map(caller_id)
+    }
+
     /// What the issuer has said, and so what remains is whether it said so for us, of now, and enough of it.
     fn person(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Person, Refusal> {
         if claims.get("iss").and_then(Value::as_str) != Some(&self.issuer) {
@@ -227,10 +262,7 @@ impl Policy {
         if claims.contains_key("events") || claims.contains_key("cnf") {
             return Err(Refusal::OtherUse);
         }
-        let printable = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        let subject = claims.get("sub").and_then(Value::as_str).filter(printable);
-        let subject = subject.filter(|subject| (1..=MAX_SUBJECT).contains(&subject.len()));
-        let subject = subject.ok_or(Refusal::Subject)?.to_owned();
+        let subject = subject(claims).ok_or(Refusal::Subject)?.to_owned();
         let role = claims.get(&self.role_claim).and_then(role).ok_or(Refusal::Role)?;
         let home = claims.get(&self.organization_claim).and_then(home).ok_or(Refusal::Organization)?;
         Ok(Person { subject, role, home, issued_at, expires_at })
@@ -246,6 +278,17 @@ impl Policy {
             _ => false,
         }
     }
+}
+
+/// Whom the issuer tells from all others, if it is a text that we can call someone.
+fn subject(claims: &Map<String, Value>) -> Option<&str> {
+    let printable = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let subject = claims.get("sub").and_then(Value::as_str).filter(printable);
+    subject.filter(|subject| (1..=MAX_SUBJECT).contains(&subject.len()))
+}
+
+fn caller_id(subject: &str) -> String {
+    format!("{CALLER_PREFIX}{}", plain(subject))
 }
 
 /// A point in time (RFC 7519 section 2, "NumericDate"); one that is there and is none makes the token none.
@@ -290,13 +333,18 @@ impl Person {
         self.issued_at + Duration::from_millis(999)
     }
 
+    /// What it is called as a caller.
+    pub fn caller_id(&self) -> String {
+        caller_id(&self.subject)
+    }
+
     /// Whether its holder belongs to the platform or a provider decides the organization, not the token.
     pub fn caller(&self, is_provider: bool) -> Result<Caller, Refusal> {
         if !Kind::of(self.home, is_provider).has(self.role) {
             return Err(Refusal::RoleThere);
         }
         Ok(Caller {
-            key_id: format!("{CALLER_PREFIX}{}", plain(&self.subject)),
+            key_id: self.caller_id(),
             role: self.role,
             home: self.home,
             is_provider,

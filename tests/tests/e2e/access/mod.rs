@@ -3,6 +3,6 @@
 mod gates;
 pub(crate) mod house;
 mod matrix;
-mod routes;
+pub(crate) mod routes;
 
 pub(crate) use routes::workspace;

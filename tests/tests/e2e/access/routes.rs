@@ -7,13 +7,13 @@ use bifrost::model::access::Operation;
 use bifrost_local::template::{self, Method, Template};
 
 /// Functions that no route leads to.
-const WITHOUT_ROUTE: [&str; 4] = ["authorizer", "cleaner", "refresher", "resealer"];
+const WITHOUT_ROUTE: [&str; 5] = ["auditor", "authorizer", "cleaner", "refresher", "resealer"];
 
 pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-pub(super) fn the_template() -> Template {
+pub(crate) fn the_template() -> Template {
     let text = std::fs::read_to_string(workspace().join("infra/template.yaml")).unwrap();
     template::read(&text, &BTreeMap::new()).unwrap()
 }

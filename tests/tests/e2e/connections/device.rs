@@ -4,6 +4,8 @@ use bifrost_local::provider::Fault;
 use bifrost_tests::{Browser, Connection, Page, TestApp, TestProvider, pause, with};
 use serde_json::{Value, json};
 
+use crate::audit::lines;
+
 struct Scene {
     app: TestApp,
     provider: TestProvider,
@@ -63,8 +65,14 @@ async fn who_types_the_code_in_elsewhere_connects_the_connection() {
     assert_eq!(scene.waiting.header("refresh"), "2");
     let page = scene.look_again().await;
     assert!(page.text.contains("Waiting for you"), "{}", page.text);
+    assert!(lines(&scene.app, page.header("apigw-requestid")).await.is_empty());
     scene.decide("allow").await;
     let page = scene.look_again().await;
+    // To look is no act until it finds that the sign-in is over.
+    let trail = lines(&scene.app, page.header("apigw-requestid")).await;
+    let [line] = trail.as_slice() else { panic!("{trail:?}") };
+    assert_eq!((&line["act"], &line["outcome"]), (&json!("oauth-connect"), &json!("done")), "{line}");
+    assert_eq!((&line["asked_by"], &line["subject"]), (&json!("root"), &json!(scene.connection.name)));
     assert!(page.text.contains("is connected") && !page.headers.contains_key("refresh"), "{}", page.text);
     let token = scene.app.token(&scene.connection).await.expect(200);
     assert_eq!(scene.provider.me(&token["access_token"]).await["user"], "ada@example.com");

@@ -22,7 +22,7 @@ const CONFIGURATION: &str = "/.well-known/openid-configuration";
 
 /// Whose key signs.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum By {
+pub(crate) enum By {
     Rsa,
     P256,
 }
@@ -41,7 +41,7 @@ pub(super) enum Mood {
 }
 
 #[derive(Debug)]
-pub(super) struct Issuer {
+pub(crate) struct Issuer {
     pub(super) url: String,
     state: Arc<Mutex<State>>,
     server: JoinHandle<()>,
@@ -61,7 +61,7 @@ impl By {
     }
 
     /// These very bytes, signed.
-    pub(super) fn sign(self, header: &Value, claims: &Value) -> String {
+    pub(crate) fn sign(self, header: &Value, claims: &Value) -> String {
         let (pem, algorithm) = match self {
             Self::Rsa => (include_str!("../../../fixtures/rsa.key.pem"), SigningAlgorithm::RS256),
             Self::P256 => (include_str!("../../../fixtures/p256.key.pem"), SigningAlgorithm::ES256),
@@ -73,7 +73,7 @@ impl By {
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    pub(super) fn header(self) -> Value {
+    pub(crate) fn header(self) -> Value {
         match self {
             Self::Rsa => json!({"alg": "RS256", "typ": "at+jwt", "kid": "rsa"}),
             Self::P256 => json!({"alg": "ES256", "typ": "at+jwt", "kid": "p256"}),
@@ -87,7 +87,7 @@ pub(super) fn now() -> i64 {
 
 impl Issuer {
     /// One that signs with its RSA key and publishes that alone.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let keys = json!({"keys": [By::Rsa.jwk()]});
@@ -102,7 +102,7 @@ impl Issuer {
     }
 
     /// A stack at which this issuer's people sign in.
-    pub(super) async fn stack(&self) -> TestApp {
+    pub(crate) async fn stack(&self) -> TestApp {
         self.stack_with(&[]).await
     }
 
@@ -112,7 +112,7 @@ impl Issuer {
     }
 
     /// What a token says of someone with this role in an organization, or on the `platform`; a token of its own each time.
-    pub(super) fn claims(&self, role: &str, organization: &str) -> Value {
+    pub(crate) fn claims(&self, role: &str, organization: &str) -> Value {
         json!({
             "iss": self.url, "aud": AUDIENCE, "sub": "auth0|ada", "iat": now(), "exp": now() + 600,
             "jti": Uuid::new_v4(), "bifrost_role": role, "bifrost_organization_id": organization,
@@ -120,7 +120,7 @@ impl Issuer {
     }
 
     /// Signs someone in, with changes to what the token says.
-    pub(super) fn person(&self, app: &TestApp, role: &str, organization: &str, changes: Value) -> Api {
+    pub(crate) fn person(&self, app: &TestApp, role: &str, organization: &str, changes: Value) -> Api {
         let claims = with(self.claims(role, organization), changes);
         app.with_key(&By::Rsa.sign(&By::Rsa.header(), &claims))
     }

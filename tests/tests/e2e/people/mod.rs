@@ -1,7 +1,7 @@
 //! People who sign in: tokens of an issuer through the real gateway and authorizer. What a token must be like is tested
 //! forgery by forgery in `bifrost::model::oidc`; here is what becomes of it on the way.
 
-mod issuer;
+pub(crate) mod issuer;
 mod keys;
 mod rotation;
 

@@ -24,6 +24,7 @@ const CONFIG: &str = "config";
 const MOST_FOUND: usize = 100;
 
 pub(super) async fn add(visit: &Visit<'_>, integration: &IntegrationView) -> Result<Reply, Problem> {
+    visit.acts.ask(Operation::MappingsPut, None);
     if !visit.caller().chooses_tenants() {
         return Err(Problem::forbidden("Only the provider maps organizations."));
     }
@@ -154,6 +155,7 @@ async fn after(
     mapping: &MappingView,
     done: &str,
 ) -> Result<Reply, Problem> {
+    visit.acts.ended(Operation::MappingsPut, Ok(()));
     let organization = mapping.organization_id;
     let here = address(integration, &organization.to_string());
     if visit.ticked("link") {

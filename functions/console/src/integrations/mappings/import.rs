@@ -65,6 +65,9 @@ pub(super) async fn page(visit: &Visit<'_>, integration: &IntegrationView) -> Re
     if !visit.is_post() {
         return Ok(asking(integration, &Form::empty(visit)));
     }
+    if visit.field("step") != Some("import") {
+        visit.acts.only_prepare();
+    }
     let text = visit.field("csv").unwrap_or_default();
     let table = match Table::read(text, &integration.config_schema) {
         Ok(table) => table,

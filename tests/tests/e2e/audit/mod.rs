@@ -1,5 +1,9 @@
 //! The audit trail: one line for each act, done, refused or failed, and none for what is no act.
 
+mod console;
+mod gathered;
+mod strangers;
+
 use bifrost::model::access::Operation;
 use bifrost::model::access::matrix::{Row, ScopeFrom};
 use bifrost_tests::{Answer, Role, TestApp, TestProvider, pause, sign_in};
@@ -23,7 +27,7 @@ const NO_ACTS: [Operation; 11] = [
 ];
 
 /// The lines that a request left behind, all of which are there once it is said to be answered.
-async fn lines(app: &TestApp, request_id: &str) -> Vec<Value> {
+pub(crate) async fn lines(app: &TestApp, request_id: &str) -> Vec<Value> {
     for _ in 0..200 {
         let logs = app.stack().logs();
         let of_request = logs.lines().filter(|line| line.contains(request_id));
@@ -110,13 +114,18 @@ async fn a_sign_in_is_in_the_trail_step_by_step_without_its_secrets() {
     let link = app.connect_url(&connection).await;
     let page = sign_in(&mut browser, &link).await;
     assert_eq!(page.status, 200, "{}", page.text);
-    app.root().get("/connections/Halo/token").await.expect(200);
+    let answer = app.root().get("/connections/Halo/token").await;
+    assert_eq!(trail(&app, &answer).await.len(), 1, "{}", answer.text);
 
     let logs = app.stack().logs();
     let audit = logs.lines().filter(|line| line.contains("bifrost::audit"));
     let lines: Vec<Value> =
         audit.map(|line| serde_json::from_str(&line[line.find('{').unwrap()..]).unwrap()).collect();
     let acts: Vec<_> = lines.iter().map(|line| line["act"].as_str().unwrap()).collect();
+    for line in &lines[2..4] {
+        assert_eq!((&line["asked_by"], &line["key_id"]), (&json!("root"), &Value::Null), "{line}");
+        assert_eq!((&line["subject"], &line["scope"]), (&json!("Halo"), &json!("global")), "{line}");
+    }
     let expected = [
         "connections-create",
         "connections-authorize",
