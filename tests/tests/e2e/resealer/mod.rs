@@ -1,132 +1,21 @@
 //! Data keys that get a successor, and what becomes of the secrets under the old ones. Nothing may ever become unreadable,
 //! wherever a run is cut off.
 
-use std::collections::BTreeSet;
+mod house;
+mod kms_keys;
+mod lost;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bifrost_local::Fault;
-use bifrost_tests::{Connection, Folder, Organization, TestApp, TestProvider};
+use bifrost_tests::{DATA, DATA_KEYS, Folder, TestApp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A stack with a secret of every kind in the global scope and in an organization's.
-struct House {
-    app: TestApp,
-    provider: TestProvider,
-    connection: Connection,
-    acme: Organization,
-    integration: String,
-}
-
-impl House {
-    async fn in_stack(app: TestApp) -> Self {
-        let provider = TestProvider::start().await;
-        let acme = app.organization("Acme").await;
-        let schema = json!([{"key": "shared", "type": "secret"}, {"key": "own", "type": "secret"}]);
-        let body = json!({"config_schema": schema, "defaults": {"shared": "shared-value"}});
-        let integration = app.integration("Halo", body).await;
-        let next = json!({"client_secret_next": "next-value"});
-        let connection = app.connection(&integration, "global", &provider, next).await;
-        app.connect_in_browser(&connection).await;
-        app.map(&integration, &acme, json!({"config": {"own": "own-value"}})).await;
-        app.connect_for(&connection, &acme).await;
-        let own = app.connection("own", &acme.id, &provider, json!({})).await;
-        app.connect_in_browser(&own).await;
-        Self { app, provider, connection, acme, integration }
-    }
-
-    /// Everything that was sealed comes out again, and serves.
-    async fn assert_readable(&self) {
-        let resolved = self.app.resolve(&self.app.root(), &self.integration, &self.acme.id).await;
-        assert_eq!(resolved["config"], json!({"shared": "shared-value", "own": "own-value"}), "{resolved}");
-        assert_eq!(resolved["oauth"]["client_secret"], json!(self.provider.client_secret), "{resolved}");
-        for path in
-            [self.connection.path("/refresh"), format!("/connections/own/refresh?scope={}", self.acme.id)]
-        {
-            self.app.root().post(&path, json!({})).await.expect(200);
-        }
-    }
-
-    async fn reseal(&self, order: Value) -> Value {
-        self.app.stack().try_reseal(order).await.unwrap()
-    }
-
-    async fn aws(&self, operation: &str, body: Value) -> Value {
-        self.app.stack().aws(&format!("DynamoDB_20120810.{operation}"), body).await.unwrap()
-    }
-
-    /// The items of the table whose name has this in it.
-    async fn items(&self, table: &str) -> Vec<Value> {
-        let scan = json!({"TableName": self.table(table).await, "ConsistentRead": true});
-        self.aws("Scan", scan).await["Items"].as_array().unwrap().clone()
-    }
-
-    async fn table(&self, name: &str) -> String {
-        let tables = self.aws("ListTables", json!({})).await;
-        let names = tables["TableNames"].as_array().unwrap().iter().map(|table| table.as_str().unwrap());
-        names.filter(|table| table.contains(name)).map(str::to_owned).next().unwrap()
-    }
-
-    /// The data keys that there are, by partition.
-    async fn data_keys(&self) -> BTreeSet<(String, Uuid)> {
-        let keys = self.items("DataKeysTable").await;
-        let key = |item: &Value| {
-            let version = item["version"]["S"].as_str().unwrap().parse().unwrap();
-            (item["pk"]["S"].as_str().unwrap().to_owned(), version)
-        };
-        keys.iter().map(key).collect()
-    }
-
-    /// The data keys that values in the tables are sealed under.
-    async fn needed(&self) -> BTreeSet<(String, Uuid)> {
-        let mut needed = BTreeSet::new();
-        for item in self.items("DataTable").await {
-            let partition = item["pk"]["S"].as_str().unwrap().to_owned();
-            // A state's values live for minutes, under whatever its scope had then.
-            if partition == "GLOBAL" || partition.starts_with("ORG#") {
-                versions(&item, &mut |version| _ = needed.insert((partition.clone(), version)));
-            }
-        }
-        assert!(!needed.is_empty());
-        needed
-    }
-
-    /// As if the data keys that are no longer current had been so for longer, and nothing had been sealed anew lately.
-    async fn age(&self, superseded_at: Option<&str>, kept_until: Option<&str>) {
-        let table = self.table("DataKeysTable").await;
-        for item in self.items("DataKeysTable").await {
-            for (attribute, at) in [("superseded_at", superseded_at), ("kept_until", kept_until)] {
-                let (Some(at), false) = (at, item[attribute].is_null()) else { continue };
-                let update = json!({
-                    "TableName": table, "Key": {"pk": item["pk"], "sk": item["sk"]},
-                    "UpdateExpression": "SET #a = :at", "ExpressionAttributeNames": {"#a": attribute},
-                    "ExpressionAttributeValues": {":at": {"S": at}},
-                });
-                self.aws("UpdateItem", update).await;
-            }
-        }
-    }
-}
-
-/// The data key versions of all sealed values in an item: their bytes 1 to 16.
-fn versions(value: &Value, found: &mut dyn FnMut(Uuid)) {
-    match value {
-        Value::Object(members) => {
-            if let Some(Value::String(bytes)) = members.get("B") {
-                let bytes = STANDARD.decode(bytes).unwrap();
-                found(Uuid::from_slice(&bytes[1..17]).unwrap());
-            }
-            members.values().for_each(|member| versions(member, found));
-        }
-        Value::Array(members) => members.iter().for_each(|member| versions(member, found)),
-        _ => {}
-    }
-}
-
-const LONG_AGO: &str = "2020-01-01T00:00:00.000Z";
+use house::{House, LONG_AGO};
 
 /// To replace every data key, however young.
 fn anew() -> Value {
@@ -192,15 +81,11 @@ async fn what_was_sealed_anew_is_read_by_new_processes_without_the_old_data_keys
 
     house.age(Some(LONG_AGO), Some(LONG_AGO)).await;
     let report = house.reseal(json!({})).await;
-    let expected =
-        json!({"rotated": 0, "resealed": 0, "deleted": 2, "kept": 0, "unreadable": 0, "remaining": 0});
+    let expected = json!({"rotated": 0, "resealed": 0, "deleted": 2, "kept": 0, "readable": 0, "unreadable": 0, "remaining": 0});
     assert_eq!(report, expected);
     assert!(house.data_keys().await.is_disjoint(&old));
 
-    let House { app, provider, connection, acme, integration } = house;
-    app.kill().await;
-    let app = TestApp::with_data(folder.path()).await;
-    House { app, provider, connection, acme, integration }.assert_readable().await;
+    house.redeployed(&folder, &[]).await.assert_readable().await;
 }
 
 #[tokio::test]
@@ -223,12 +108,9 @@ async fn an_old_data_key_stays_a_day_and_half_an_hour_beyond_the_last_value_that
 async fn whoever_writes_back_what_it_had_read_before_finds_its_data_key_still_there() {
     let house = House::in_stack(TestApp::alone().await).await;
     let is_connection = |item: &Value| item["sk"]["S"].as_str().unwrap().starts_with("CONNECTION#");
-    let before: Vec<_> = house.items("DataTable").await.into_iter().filter(is_connection).collect();
+    let before: Vec<_> = house.items(DATA).await.into_iter().filter(is_connection).collect();
     house.reseal(anew()).await;
-    let table = house.table("DataTable").await;
-    for item in &before {
-        house.aws("PutItem", json!({"TableName": table, "Item": item})).await;
-    }
+    house.app.stack().put_items(DATA, &before).await;
     house.age(Some(LONG_AGO), Some(LONG_AGO)).await;
     let report = house.reseal(json!({})).await;
     assert_eq!((&report["resealed"], &report["deleted"]), (&json!(3), &json!(0)), "{report}");
@@ -238,13 +120,12 @@ async fn whoever_writes_back_what_it_had_read_before_finds_its_data_key_still_th
 #[tokio::test]
 async fn a_value_that_no_key_opens_is_reported_and_keeps_the_old_data_keys() {
     let house = House::in_stack(TestApp::alone().await).await;
-    let table = house.table("DataTable").await;
     let key = json!({"pk": {"S": format!("ORG#{}", house.acme.id)}, "sk": {"S": "CONNECTION#spoilt"}});
     let mut sealed = vec![1];
     sealed.extend_from_slice(Uuid::now_v7().as_bytes());
     sealed.extend_from_slice(&[0; 40]);
     let item = bifrost_tests::with(key, json!({"client_secret": {"B": STANDARD.encode(sealed)}}));
-    house.aws("PutItem", json!({"TableName": table, "Item": item})).await;
+    house.app.stack().put_items(DATA, &[item]).await;
     house.reseal(anew()).await;
     house.age(Some(LONG_AGO), Some(LONG_AGO)).await;
     let report = house.reseal(json!({})).await;
@@ -269,20 +150,14 @@ async fn one_scope_alone_can_be_ordered_and_an_order_that_is_none_does_nothing()
 async fn a_copy_of_the_data_table_gives_away_nothing_of_a_deleted_organization() {
     let folder = Folder::new();
     let house = House::in_stack(TestApp::with_data(folder.path()).await).await;
-    let copy = house.items("DataTable").await;
+    let copy = house.items(DATA).await;
     let path = format!("/organizations/{}", house.acme.id);
     house.app.root().delete(&path).await.expect(204);
     assert!(!house.data_keys().await.iter().any(|(partition, _)| partition.contains(&house.acme.id)));
 
     // The whole table as it was, in a stack whose processes have nothing in memory.
-    let House { app, provider, connection, acme, integration } = house;
-    app.kill().await;
-    let app = TestApp::with_data(folder.path()).await;
-    let house = House { app, provider, connection, acme, integration };
-    let table = house.table("DataTable").await;
-    for item in copy {
-        house.aws("PutItem", json!({"TableName": table, "Item": item})).await;
-    }
+    let house = house.redeployed(&folder, &[]).await;
+    house.app.stack().put_items(DATA, &copy).await;
     let root = house.app.root();
     let resolve = format!("/integrations/{}/resolve?scope={}", house.integration, house.acme.id);
     root.get(&resolve).await.problem(409, "secret-unavailable");
