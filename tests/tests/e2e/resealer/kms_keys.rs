@@ -32,14 +32,21 @@ async fn another_kms_key_takes_over_and_everything_is_readable_all_the_way() {
     let folder = Folder::new();
     let (house, first, second) = house_with_two_keys(&folder).await;
     let both = [("ExistingSealingKeyArn", second.as_str()), ("PreviousSealingKeyArn", first.as_str())];
-    let house = house.redeployed(&folder, &both).await;
+    // First it may open, so that what it wraps is readable even if the next deployment is taken back.
+    let opens = [("PreviousSealingKeyArn", second.as_str())];
+    let house = house.redeployed(&folder, &opens).await.redeployed(&folder, &both).await;
     house.assert_readable().await;
     assert_eq!(house.wrapped_by().await, only(&first));
 
-    // From the first moment on, only the new key wraps.
+    // From then on, only the new key wraps.
     let late = house.app.organization("Late").await;
     house.app.map(&house.integration, &late, json!({"config": {"own": "late-value"}})).await;
     assert_eq!(house.wrapped_by().await, BTreeSet::from([first.clone(), second.clone()]));
+    let house = house.redeployed(&folder, &opens).await;
+    house.assert_readable().await;
+    let resolved = house.app.resolve(&house.app.root(), &house.integration, &late.id).await;
+    assert_eq!(resolved["config"]["own"], "late-value");
+    let house = house.redeployed(&folder, &both).await;
 
     let report = daily(&house).await;
     let replaced = (&report["rotated"], &report["kept"], &report["unreadable"], &report["remaining"]);

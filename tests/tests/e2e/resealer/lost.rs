@@ -1,6 +1,6 @@
 //! The table of data keys lost, put back, or put back as it was too long ago.
 
-use bifrost_tests::{DATA, DATA_KEYS, Folder, TestApp};
+use bifrost_tests::{Connection, DATA, DATA_KEYS, Folder, TestApp};
 use serde_json::{Value, json};
 
 use super::house::{House, LONG_AGO};
@@ -15,8 +15,8 @@ fn tokens(grants: &[Value]) -> Vec<[Value; 4]> {
 async fn without_data_keys_secrets_are_said_to_be_unavailable_and_putting_them_back_heals() {
     let folder = Folder::new();
     let house = House::in_stack(TestApp::with_data(folder.path()).await).await;
-    let cursor =
-        house.app.root().get("/connections?limit=1&scope=global").await.expect(200)["next_cursor"].clone();
+    house.app.integration("Another", json!({})).await;
+    let cursor = house.app.root().get("/integrations?limit=1").await.expect(200)["next_cursor"].clone();
     let (copy, before) = (house.items(DATA_KEYS).await, house.grants().await);
     house.app.stack().restore(DATA_KEYS, &[]).await;
     let house = house.redeployed(&folder, &[]).await;
@@ -38,10 +38,9 @@ async fn without_data_keys_secrets_are_said_to_be_unavailable_and_putting_them_b
         root.post(&at("/authorize"), json!({})).await.expect(201);
     }
     root.get(&acme.mapping(&house.integration)).await.expect(200);
-    if let Some(cursor) = cursor.as_str() {
-        let page = root.get(&format!("/connections?limit=1&scope=global&cursor={cursor}")).await;
-        page.problem(422, "invalid-input");
-    }
+    // Whoever was in the midst of a list begins anew.
+    let page = format!("/integrations?limit=1&cursor={}", cursor.as_str().unwrap());
+    root.get(&page).await.problem(422, "invalid-input");
 
     // The sweep finds nothing that it could do, and gives nothing up.
     house.end_pauses().await;
@@ -96,6 +95,35 @@ async fn without_data_keys_secrets_are_said_to_be_unavailable_and_putting_them_b
     assert_eq!(house.data_keys().await.len(), 3);
     house.assert_readable().await;
     assert_eq!(app.resolve(&root, &fresh, &late.id).await["config"]["own"], "late-value");
+}
+
+#[tokio::test]
+async fn what_is_lost_for_good_is_entered_anew_and_people_connect_again() {
+    let folder = Folder::new();
+    let house = House::in_stack(TestApp::with_data(folder.path()).await).await;
+    house.app.stack().restore(DATA_KEYS, &[]).await;
+    let house = house.redeployed(&folder, &[]).await;
+    let (app, root, acme) = (&house.app, house.app.root(), &house.acme);
+    app.sweep().await;
+    app.token(&house.connection).await.problem(409, "secret-unavailable");
+
+    let defaults = json!({"defaults": {"shared": "shared-value"}});
+    root.patch(&format!("/integrations/{}", house.integration), defaults).await.expect(200);
+    app.map(&house.integration, acme, json!({"config": {"own": "own-value"}})).await;
+    let own = Connection { name: "own".to_owned(), scope: acme.id.clone(), created: Value::Null };
+    let secret = json!({"client_secret": house.provider.client_secret, "client_secret_next": null});
+    for connection in [&house.connection, &own] {
+        let shown = root.patch(&connection.path(""), secret.clone()).await.expect(200);
+        // The stack has another port than before.
+        let (client, uri) = (&house.provider.client_id, shown["redirect_uri"].as_str().unwrap());
+        house.provider.control().register_redirect_uri(client, uri);
+        app.connect_in_browser(connection).await;
+        assert_eq!(app.show(connection).await["status"], "active");
+    }
+    app.connect_for(&house.connection, acme).await;
+    house.assert_readable().await;
+    let report = house.reseal(json!({"check": true})).await;
+    assert_eq!(report["unreadable"], json!(0), "{report}");
 }
 
 #[tokio::test]
