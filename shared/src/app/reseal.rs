@@ -5,8 +5,8 @@
 //! that it is still what was read. An old data key is deleted only by a later run that has looked through the whole scope
 //! and found nothing to do, and not before
 //!
-//! - [`KEPT`] after it ceased to be current: what is not in the tables may need it, the sessions of people for 8 hours,
-//!   and the sign-ins that wait for an answer;
+//! - [`KEPT`] after it ceased to be current: the data table as it was before that may be restored, and is worth nothing
+//!   without it. What is not in the tables needs it for less long, such as the sessions of people;
 //! - [`SETTLED`] after anything was last sealed anew: whoever had read an item before that may still write it back as it
 //!   was, within the 15 minutes that an invocation lasts at most.
 //!
@@ -25,8 +25,8 @@ use crate::{
     vault::{DataKey, Vault},
 };
 
-/// How long an old data key is kept in any case.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long an old data key is kept in any case: as far as the data table can be restored to a point in time.
+const KEPT: Duration = Duration::from_secs(35 * 24 * 3600);
 /// Twice the longest invocation: for the run itself, and for whoever read an item just before it was sealed anew.
 const SETTLED: Duration = Duration::from_secs(30 * 60);
 /// Nothing is begun with less time left than this.

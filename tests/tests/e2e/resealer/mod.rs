@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bifrost_local::Fault;
-use bifrost_tests::{DATA, DATA_KEYS, Folder, TestApp};
+use bifrost_tests::{DATA, Folder, TestApp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -88,13 +88,21 @@ async fn what_was_sealed_anew_is_read_by_new_processes_without_the_old_data_keys
     house.redeployed(&folder, &[]).await.assert_readable().await;
 }
 
+/// So long ago, as the tables have times.
+fn days_ago(days: i64) -> String {
+    let then = time::OffsetDateTime::now_utc() - time::Duration::days(days);
+    then.format(&time::format_description::well_known::Rfc3339).unwrap()
+}
+
 #[tokio::test]
-async fn an_old_data_key_stays_a_day_and_half_an_hour_beyond_the_last_value_that_it_sealed() {
+async fn an_old_data_key_stays_35_days_and_half_an_hour_beyond_the_last_value_that_it_sealed() {
     let house = House::in_stack(TestApp::alone().await).await;
     house.reseal(anew()).await;
     let kept = |report: Value| (report["deleted"].clone(), report["kept"].clone());
     assert_eq!(kept(house.reseal(json!({})).await), (json!(0), json!(2)), "it has just been superseded");
-    house.age(Some(LONG_AGO), None).await;
+    house.age(Some(&days_ago(34)), Some(LONG_AGO)).await;
+    assert_eq!(kept(house.reseal(json!({})).await), (json!(0), json!(2)), "a backup may need it");
+    house.age(Some(&days_ago(36)), Some(&days_ago(-1))).await;
     assert_eq!(
         kept(house.reseal(json!({})).await),
         (json!(0), json!(2)),
@@ -102,6 +110,28 @@ async fn an_old_data_key_stays_a_day_and_half_an_hour_beyond_the_last_value_that
     );
     house.age(None, Some(LONG_AGO)).await;
     assert_eq!(kept(house.reseal(json!({})).await), (json!(2), json!(0)));
+}
+
+#[tokio::test]
+async fn a_data_table_restored_to_before_a_replacement_of_data_keys_is_readable_35_days_long() {
+    let folder = Folder::new();
+    let house = House::in_stack(TestApp::with_data(folder.path()).await).await;
+    let copy = house.items(DATA).await;
+    house.reseal(anew()).await;
+    house.age(Some(&days_ago(34)), Some(LONG_AGO)).await;
+    house.reseal(json!({})).await;
+    house.app.stack().restore(DATA, &copy).await;
+    let house = house.redeployed(&folder, &[]).await;
+    let report = house.reseal(json!({"check": true})).await;
+    assert_eq!(report["unreadable"], json!(0), "{report}");
+    house.assert_readable().await;
+    // What is back is sealed anew like anything else, and only then do they go.
+    house.age(Some(&days_ago(36)), Some(LONG_AGO)).await;
+    let report = house.reseal(json!({})).await;
+    assert_eq!((&report["deleted"], &report["kept"]), (&json!(0), &json!(2)), "{report}");
+    house.age(None, Some(LONG_AGO)).await;
+    assert_eq!(house.reseal(json!({})).await["deleted"], json!(2));
+    house.assert_readable().await;
 }
 
 #[tokio::test]
