@@ -56,13 +56,20 @@ impl TestApp {
     /// A stack of one's own whose template has these parameters. One process of each function serves it, so that what a
     /// function remembers is what all requests find.
     pub async fn with_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let parameters = parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self { stack: Arc::new(RunningStack::with_parameters(parameters).await) }
+        Self { stack: Arc::new(RunningStack::with_parameters(owned(parameters)).await) }
     }
 
     /// A stack of one's own whose data stays in this folder.
     pub async fn with_data(folder: &std::path::Path) -> Self {
-        Self { stack: Arc::new(RunningStack::with_data(folder).await) }
+        Self::with_data_and_parameters(folder, []).await
+    }
+
+    /// The same, deployed with these parameters.
+    pub async fn with_data_and_parameters<'a>(
+        folder: &std::path::Path,
+        parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        Self { stack: Arc::new(RunningStack::with_data(folder, owned(parameters)).await) }
     }
 
     /// A stack of one's own, from this template instead of the deployed one.
@@ -269,6 +276,12 @@ impl Organization {
     pub fn mapping(&self, integration: &str) -> String {
         format!("/integrations/{integration}/mappings/{}", self.id)
     }
+}
+
+fn owned<'a>(
+    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> impl Iterator<Item = (String, String)> {
+    parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
 fn text(value: &Value) -> String {

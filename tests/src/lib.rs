@@ -17,6 +17,7 @@ mod html;
 mod outcomes;
 mod provider;
 mod stack;
+mod tables;
 
 pub use accesses::folder as accesses_folder;
 pub use api::{Answer, Api, http};
@@ -28,6 +29,7 @@ pub use html::Form;
 pub use outcomes::folder as outcomes_folder;
 pub use provider::TestProvider;
 pub use stack::{RETURN_TO_ORIGIN, RunningStack};
+pub use tables::{DATA, DATA_KEYS};
 
 use std::time::Duration;
 

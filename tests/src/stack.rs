@@ -39,9 +39,10 @@ impl RunningStack {
     }
 
     /// Its functions log all that they can be made to: what it leaves behind is searched for secrets.
-    pub(crate) async fn with_data(folder: &Path) -> Self {
+    pub(crate) async fn with_data(folder: &Path, parameters: impl Iterator<Item = (String, String)>) -> Self {
         let mut options = options(Data::Dir(folder.to_owned())).await;
         options.parameters.insert("LogLevel".to_owned(), "TRACE".to_owned());
+        options.parameters.extend(parameters);
         Self::run(options).await.unwrap()
     }
 

@@ -1,11 +1,17 @@
 //! Turning a key, or the token of someone who signed in, into its caller.
 
+use std::time::Duration;
+
 use super::Bifrost;
 use crate::model::{
     ApiKeyId, Problem, Scope, Secret, Timestamp,
     access::Caller,
     api_key::{KeyHash, PresentedKey, root_caller},
 };
+
+/// How long a root key that has been replaced is still taken, beside the gateway's own memory. Not nothing, for every
+/// stranger can show something that looks like a root key, and have us ask Secrets Manager about it.
+const ROOT_KEY_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Somebody whose key or token is good for nothing: for the audit trail alone, for whoever brought it is not told why.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +63,7 @@ impl Bifrost {
     }
 
     async fn authenticate_root(&self, secret: &Secret) -> Result<Result<Caller, Stranger>, Problem> {
-        let root = self.secrets.read(&self.environment.root_key_secret).await?;
+        let root = self.secrets.read_no_older(&self.environment.root_key_secret, ROOT_KEY_LIFETIME).await?;
         if KeyHash::of(secret) == KeyHash::of(&root) {
             return Ok(Ok(root_caller()));
         }

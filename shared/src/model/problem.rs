@@ -105,7 +105,7 @@ codes! {
     RefreshInProgress "refresh-in-progress" "Another request is refreshing this token"
         "Repeat the request after the time in Retry-After.";
     SecretUnavailable "secret-unavailable" "A secret this needs cannot be read now"
-        "Set the client_secret, the client_private_key or the secret value anew; for a client_secret_ref, check that its secret exists.";
+        "Set the client_secret, the client_private_key or the secret value anew, or connect again where it was a token; for a client_secret_ref, check that its secret exists.";
     LinkInvalid "link-invalid" "This link does not work any more"
         "Ask whoever sent it for a new one.";
     Unavailable "unavailable" "Something we depend on does not answer"

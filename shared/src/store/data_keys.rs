@@ -98,6 +98,24 @@ impl Store {
         }
     }
 
+    /// Another one is current, since nobody knows when.
+    pub async fn note_superseded(
+        &self,
+        scope: Scope,
+        version: DataKeyVersion,
+        at: Timestamp,
+    ) -> Result<(), Problem> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.data_keys)
+            .set_key(Some(ItemKey::data_key(scope, version).attributes()))
+            .update_expression("SET superseded_at = if_not_exists(superseded_at, :at)")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":at", attribute(at)?);
+        request.send().await.map(|_| ()).map_err(problem)
+    }
+
     /// It stays at least until then.
     pub async fn keep_data_key(
         &self,

@@ -59,6 +59,11 @@ impl Vault {
         Self { kms, kms_key, store, memory: Mutex::default() }
     }
 
+    /// The same with nothing in memory, to see what the tables and KMS have now.
+    pub fn forgetful(&self) -> Self {
+        Self::new(self.kms.clone(), self.kms_key.clone(), self.store.clone())
+    }
+
     /// Adds to a batch the current data keys that are not in memory, so that they cost no call of their own.
     pub fn want(&self, scopes: &[Scope], batch: &mut Batch) {
         for scope in scopes {
@@ -113,7 +118,7 @@ impl Vault {
     pub async fn rotate_if_due(&self, scope: Scope, limit: Option<Duration>) -> Result<bool, Problem> {
         let Some(wrapped) = self.store.current_data_key(scope).await? else { return Ok(false) };
         let too_old = limit.is_some_and(|limit| Timestamp::now().since(wrapped.version.made_at()) >= limit);
-        if !too_old && wrapped.kms_key == self.kms_key {
+        if !too_old && is_same_key(&wrapped.kms_key, &self.kms_key) {
             return Ok(false);
         }
         let (new, key) = self.generate(scope).await?;
@@ -164,10 +169,13 @@ impl Vault {
     }
 
     async fn unwrap(&self, scope: Scope, wrapped: WrappedKey) -> Result<DataKey, Problem> {
+        // Its key in another region can't be asked from here, but the replica in this one can.
+        let here = is_same_key(&wrapped.kms_key, &self.kms_key);
         let answer = self
             .kms
             .decrypt()
-            .key_id(&wrapped.kms_key)
+            // Which key it is to be is ours to say, not the ciphertext's.
+            .key_id(if here { &self.kms_key } else { &wrapped.kms_key })
             .ciphertext_blob(Blob::new(wrapped.wrapped.as_bytes()))
             .set_encryption_context(Some(context(scope, wrapped.version)))
             .send()
@@ -264,15 +272,41 @@ fn context(scope: Scope, version: DataKeyVersion) -> HashMap<String, String> {
     ])
 }
 
+/// Whether two ARNs are of one KMS key: the replicas of a multi-Region key have its id, and open what it wrapped.
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html>
+fn is_same_key(one: &str, other: &str) -> bool {
+    let multi_region = |arn: &str| arn.rsplit_once(":key/mrk-").map(|(_, id)| id.to_owned());
+    one == other || multi_region(one).is_some_and(|id| multi_region(other) == Some(id))
+}
+
 /// A wrapped key that KMS refuses will be refused again; anything else may pass.
 fn decrypt_problem<R>(error: SdkError<DecryptError, R>) -> Problem
 where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     match error.as_service_error().and_then(ProvideErrorMetadata::code) {
-        Some("InvalidCiphertextException" | "IncorrectKeyException" | "AccessDeniedException") => {
-            Problem::new(Code::SecretUnavailable, "A stored secret does not open.").caused_by(error)
-        }
+        Some(
+            "InvalidCiphertextException"
+            | "IncorrectKeyException"
+            | "AccessDeniedException"
+            | "NotFoundException",
+        ) => Problem::new(Code::SecretUnavailable, "A stored secret does not open.").caused_by(error),
         _ => Problem::unavailable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_of_a_multi_region_key_are_one_key_and_no_others_are() {
+        let arn = |region: &str, id: &str| format!("arn:aws:kms:{region}:000000000000:key/{id}");
+        let home = arn("us-east-1", "mrk-1234abcd");
+        assert!(is_same_key(&home, &arn("eu-west-1", "mrk-1234abcd")));
+        assert!(!is_same_key(&home, &arn("eu-west-1", "mrk-1234abce")));
+        let single = arn("us-east-1", "1234abcd");
+        assert!(is_same_key(&single, &single.clone()));
+        assert!(!is_same_key(&single, &arn("eu-west-1", "1234abcd")));
     }
 }

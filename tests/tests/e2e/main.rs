@@ -26,6 +26,7 @@ mod problems;
 mod providers;
 mod resealer;
 mod restart;
+mod restores;
 mod schedule;
 mod secrecy;
 mod tenants;

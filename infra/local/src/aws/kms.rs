@@ -1,19 +1,22 @@
-//! KMS, as much of it as envelope encryption needs: data keys made and unwrapped under the template's keys, bound to
-//! their encryption context as in AWS. Keys for signing are in `client_keys`.
+//! KMS, as much of it as envelope encryption needs: data keys made and unwrapped under the template's keys, or under others
+//! made with `CreateKey`, bound to their encryption context as in AWS. Keys for signing are in `client_keys`.
 //!
-//! Key material lies in the data folder, so that ciphertexts open after a restart; losing it loses everything sealed.
+//! Key material lies in the data folder, so that ciphertexts open after a restart; losing it loses everything sealed. It
+//! outlives its place in the template, as in AWS.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::client_keys::ClientKeys;
 use super::{Access, Refusal};
 use crate::data::{Folder, FolderError, random};
-use crate::template::{Key, Template};
+use crate::template::{Key, Template, arn};
 
 const FILE: &str = "kms.json";
 
@@ -23,28 +26,33 @@ const KEY_ID_LENGTH: usize = 36;
 type Context = BTreeMap<String, String>;
 
 pub(crate) struct Kms {
-    keys: Vec<(Key, LessSafeKey)>,
+    /// By id: base64 of 32 bytes.
+    materials: Mutex<BTreeMap<String, String>>,
     aliases: BTreeMap<String, String>,
     client_keys: ClientKeys,
+    folder: Folder,
 }
 
 impl Kms {
-    /// The template's keys: with the material that the folder has for them, or new material, which it then keeps.
+    /// The keys that the folder has, and new ones for those of the template that are not among them, which it then keeps.
     pub(crate) fn open(template: &Template, folder: &Folder) -> Result<Self, FolderError> {
         let mut materials: BTreeMap<String, String> = folder.read(FILE)?.unwrap_or_default();
         let before = materials.len();
-        let mut keys = Vec::new();
         for key in &template.keys {
-            let material = materials.entry(key.id.clone()).or_insert_with(|| STANDARD.encode(random::<32>()));
-            let unbound =
-                STANDARD.decode(material).ok().and_then(|bytes| UnboundKey::new(&AES_256_GCM, &bytes).ok());
-            let usable = unbound.ok_or_else(|| folder.damaged(FILE, "a key in it is not 32 bytes"))?;
-            keys.push((key.clone(), LessSafeKey::new(usable)));
+            materials.entry(key.id.clone()).or_insert_with(material);
+        }
+        if materials.values().any(|material| usable(material).is_none()) {
+            return Err(folder.damaged(FILE, "a key in it is not 32 bytes"));
         }
         if materials.len() > before {
             folder.write(FILE, &materials)?;
         }
-        Ok(Self { keys, aliases: template.aliases.clone(), client_keys: ClientKeys::open(folder)? })
+        Ok(Self {
+            materials: Mutex::new(materials),
+            aliases: template.aliases.clone(),
+            client_keys: ClientKeys::open(folder)?,
+            folder: folder.clone(),
+        })
     }
 
     pub(crate) fn perform(&self, operation: &str, request: &Value) -> Result<Value, Refusal> {
@@ -54,16 +62,15 @@ impl Kms {
         match operation {
             // Of a key that is none for signing, or none at all.
             "Sign" | "GetPublicKey" => Err(match self.key(request) {
-                Ok(_) => {
-                    Refusal::new("InvalidKeyUsageException", "the template's keys seal, and sign nothing")
-                }
+                Ok(_) => Refusal::new("InvalidKeyUsageException", "this key seals, and signs nothing"),
                 Err(unknown) => unknown,
             }),
+            "CreateKey" => self.create(request),
             "GenerateDataKey" => self.generate_data_key(request, true),
             "GenerateDataKeyWithoutPlaintext" => self.generate_data_key(request, false),
             "Encrypt" => {
                 let (key, material) = self.key(request)?;
-                let sealed = seal(key, material, &bytes(request, "Plaintext")?, &context(request)?)?;
+                let sealed = seal(&key, &material, &bytes(request, "Plaintext")?, &context(request)?)?;
                 Ok(
                     json!({"CiphertextBlob": STANDARD.encode(sealed), "KeyId": key.arn, "EncryptionAlgorithm": ALGORITHM}),
                 )
@@ -71,10 +78,7 @@ impl Kms {
             "Decrypt" => self.decrypt(request),
             "DescribeKey" => {
                 let (key, _) = self.key(request)?;
-                Ok(json!({"KeyMetadata": {
-                    "KeyId": key.id, "Arn": key.arn, "Enabled": true, "KeyState": "Enabled",
-                    "KeySpec": ALGORITHM, "KeyUsage": "ENCRYPT_DECRYPT", "KeyManager": "CUSTOMER",
-                }}))
+                Ok(metadata(&key))
             }
             operation => Err(Refusal::unknown_operation("KMS", operation)),
         }
@@ -84,7 +88,7 @@ impl Kms {
     pub(super) fn access(&self, operation: &str, request: &Value) -> Option<Access> {
         let (arn, tags) = match self.client_keys.described(request) {
             Some(described) => described,
-            None => (self.key(request).ok()?.0.arn.clone(), Context::new()),
+            None => (self.key(request).ok()?.0.arn, Context::new()),
         };
         let mut access = Access::new(format!("kms:{operation}"), arn);
         for (tag, value) in tags {
@@ -100,6 +104,20 @@ impl Kms {
         Some(access)
     }
 
+    fn create(&self, request: &Value) -> Result<Value, Refusal> {
+        let is = |field: &str, known: &str| request[field].as_str().is_none_or(|given| given == known);
+        if !is("KeyUsage", "ENCRYPT_DECRYPT") || !is("KeySpec", ALGORITHM) {
+            let message = "the local KMS makes keys for SIGN_VERIFY, and of the KeySpec SYMMETRIC_DEFAULT";
+            return Err(Refusal::new("ValidationException", message));
+        }
+        let key = key_of(Uuid::new_v4().to_string());
+        let mut materials = self.lock();
+        materials.insert(key.id.clone(), material());
+        let saved = self.folder.write(FILE, &*materials);
+        saved.map_err(|error| Refusal::new("KMSInternalException", error.to_string()))?;
+        Ok(metadata(&key))
+    }
+
     fn generate_data_key(&self, request: &Value, with_plaintext: bool) -> Result<Value, Refusal> {
         let (key, material) = self.key(request)?;
         let length = match (request["KeySpec"].as_str(), request["NumberOfBytes"].as_u64()) {
@@ -112,7 +130,7 @@ impl Kms {
         };
         let plain: Vec<u8> =
             random::<1024>().into_iter().take(usize::try_from(length).unwrap_or(32)).collect();
-        let sealed = seal(key, material, &plain, &context(request)?)?;
+        let sealed = seal(&key, &material, &plain, &context(request)?)?;
         let mut answer = json!({"CiphertextBlob": STANDARD.encode(sealed), "KeyId": key.arn});
         if with_plaintext {
             answer["Plaintext"] = STANDARD.encode(plain).into();
@@ -123,26 +141,55 @@ impl Kms {
     fn decrypt(&self, request: &Value) -> Result<Value, Refusal> {
         let sealed = bytes(request, "CiphertextBlob")?;
         let (id, sealed) = sealed.split_at_checked(KEY_ID_LENGTH).ok_or_else(invalid_ciphertext)?;
-        let found = self.keys.iter().find(|(key, _)| key.id.as_bytes() == id);
-        let (key, material) = found.ok_or_else(invalid_ciphertext)?;
+        let id = std::str::from_utf8(id).map_err(|_| invalid_ciphertext())?;
+        let (key, material) = self.known(id).ok_or_else(invalid_ciphertext)?;
         if !request["KeyId"].is_null() && self.key(request)?.0.id != key.id {
             return Err(Refusal::new("IncorrectKeyException", "the ciphertext belongs to another key"));
         }
-        let plain = open(material, sealed, &context(request)?).ok_or_else(invalid_ciphertext)?;
+        let plain = open(&material, sealed, &context(request)?).ok_or_else(invalid_ciphertext)?;
         Ok(json!({"Plaintext": STANDARD.encode(plain), "KeyId": key.arn, "EncryptionAlgorithm": ALGORITHM}))
     }
 
     /// A key by its id, its ARN, its alias or its alias's ARN.
-    fn key(&self, request: &Value) -> Result<&(Key, LessSafeKey), Refusal> {
+    fn key(&self, request: &Value) -> Result<(Key, LessSafeKey), Refusal> {
         let given = request["KeyId"].as_str().unwrap_or_default();
         let alias =
             given.rsplit_once(":alias/").map_or(given.to_owned(), |(_, name)| format!("alias/{name}"));
         let wanted = self.aliases.get(&alias).map_or(given, String::as_str);
-        self.keys
-            .iter()
-            .find(|(key, _)| key.id == wanted || key.arn == wanted)
-            .ok_or_else(|| Refusal::new("NotFoundException", format!("the template makes no key {given:?}")))
+        let id = wanted.rsplit_once(":key/").map_or(wanted, |(_, id)| id);
+        self.known(id)
+            .filter(|(key, _)| [&key.id, &key.arn].iter().any(|name| *name == wanted))
+            .ok_or_else(|| Refusal::new("NotFoundException", format!("there is no key {given:?}")))
     }
+
+    fn known(&self, id: &str) -> Option<(Key, LessSafeKey)> {
+        let material = usable(self.lock().get(id)?)?;
+        Some((key_of(id.to_owned()), material))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.materials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key_of(id: String) -> Key {
+    Key { arn: arn("kms", &format!("key/{id}")), id }
+}
+
+fn material() -> String {
+    STANDARD.encode(random::<32>())
+}
+
+fn usable(material: &str) -> Option<LessSafeKey> {
+    let bytes = STANDARD.decode(material).ok()?;
+    UnboundKey::new(&AES_256_GCM, &bytes).ok().map(LessSafeKey::new)
+}
+
+fn metadata(key: &Key) -> Value {
+    json!({"KeyMetadata": {
+        "KeyId": key.id, "Arn": key.arn, "Enabled": true, "KeyState": "Enabled",
+        "KeySpec": ALGORITHM, "KeyUsage": "ENCRYPT_DECRYPT", "KeyManager": "CUSTOMER",
+    }})
 }
 
 const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
@@ -194,8 +241,12 @@ mod tests {
         Kms::open(&template, folder).unwrap()
     }
 
+    fn arn_of(kms: &Kms) -> String {
+        key_of(kms.lock().keys().next().unwrap().clone()).arn
+    }
+
     fn generate(kms: &Kms, context: Value) -> Value {
-        let key = kms.keys[0].0.arn.clone();
+        let key = arn_of(kms);
         let request = json!({"KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context});
         kms.perform("GenerateDataKey", &request).unwrap()
     }
@@ -228,9 +279,25 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_was_made_by_hand_wraps_after_a_restart_and_opens_nothing_of_others() {
+        let folder = Folder::ephemeral();
+        let made = kms(&folder).perform("CreateKey", &json!({"Description": "another"})).unwrap();
+        let arn = &made["KeyMetadata"]["Arn"];
+        let kms = kms(&folder);
+        let wrapped = kms.perform("GenerateDataKey", &json!({"KeyId": arn, "KeySpec": "AES_256"})).unwrap();
+        let decrypt = |key: &Value| {
+            kms.perform("Decrypt", &json!({"CiphertextBlob": wrapped["CiphertextBlob"], "KeyId": key}))
+        };
+        assert_eq!(decrypt(arn).unwrap()["Plaintext"], wrapped["Plaintext"]);
+        let others = kms.lock().keys().map(|id| key_of(id.clone()).arn).find(|other| other != arn).unwrap();
+        assert_eq!(decrypt(&others.into()).unwrap_err().kind, "IncorrectKeyException");
+    }
+
+    #[test]
     fn a_key_is_found_by_id_arn_and_alias() {
         let kms = kms(&Folder::ephemeral());
-        let (id, arn) = (kms.keys[0].0.id.clone(), kms.keys[0].0.arn.clone());
+        let arn = arn_of(&kms);
+        let id = arn.rsplit_once('/').unwrap().1.to_owned();
         for name in [
             id,
             arn,
