@@ -6,6 +6,7 @@
 
 mod access;
 mod audit;
+mod census;
 mod claims;
 mod cleaner;
 mod connect;
