@@ -30,3 +30,4 @@ mod restart;
 mod schedule;
 mod secrecy;
 mod tenants;
+mod throttles;
