@@ -150,18 +150,22 @@ impl Tally {
         for item in items {
             if let Some(breaker) = item.breaker {
                 let connection = item.key.connection_of_breaker().and_then(|key| owned.get_mut(&key));
-                connection.map(|connection| connection.breaker = Some(breaker));
+                if let Some(connection) = connection {
+                    connection.breaker = Some(breaker);
+                }
                 continue;
             }
             let (Some(status), Some((_, key))) = (item.status, item.key.grant_parts()) else { continue };
-            let mut own = owned.get_mut(&key);
+            let own = owned.get_mut(&key);
             let on = own.as_ref().map(|connection| connection.id).or_else(|| self.shared.get(&key).copied());
             // Else it is what the cleaner has not come to yet: its connection is gone, and perhaps another has the name.
             if on.is_none() || on != item.connection_id {
                 continue;
             }
             *self.counts.grants.entry(status).or_default() += 1;
-            own.as_mut().map(|connection| connection.status = Some(status));
+            if let Some(connection) = own {
+                connection.status = Some(status);
+            }
         }
         for connection in owned.values() {
             *self.counts.connections.entry(connection.status()).or_default() += 1;

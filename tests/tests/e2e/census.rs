@@ -281,7 +281,10 @@ async fn the_overview_tells_exact_numbers_where_it_can_not_look_through_all() {
         async move { app.organization(&format!("Customer {number}")).await }
     });
     all_at_once(more).await;
+    let queries = || app.stack().calls_by("census")["DynamoDB.Query"];
+    let before = queries();
     take(&app).await;
+    assert_eq!(queries() - before, 1 + 208, "one lists the organizations, and each scope takes one");
     date_back(app.stack(), 2).await;
     let text = overview(&app).await;
     for words in ["Only the first 200 organizations", "counted", "2 hours ago"] {
