@@ -7,23 +7,37 @@ use std::{env, fmt, sync::Arc, time::Duration};
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, timeout::TimeoutConfig};
+use aws_sdk_kms::operation::{
+    decrypt::DecryptError, generate_data_key::GenerateDataKeyError, get_public_key::GetPublicKeyError,
+    sign::SignError,
+};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_smithy_runtime_api::{
+    box_error::BoxError,
     client::{
         http::{
             HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
             SharedHttpConnector,
         },
-        orchestrator::{HttpRequest, HttpResponse},
+        interceptors::{
+            Intercept,
+            context::{Error, FinalizerInterceptorContextRef},
+        },
+        orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
         result::ConnectorError,
         runtime_components::RuntimeComponents,
     },
     http::StatusCode,
 };
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag, error::metadata::ProvideErrorMetadata};
 
 use rustls::RootCertStore;
 
-use crate::tls;
+use crate::{
+    emf::{self, FUNCTION},
+    model::Timestamp,
+    tls,
+};
 
 /// One attempt of a call; the SDK makes three. DynamoDB answers in milliseconds, so this much means a lost packet or a
 /// table in trouble.
@@ -70,7 +84,7 @@ fn endpoint(service: &str) -> Option<String> {
     named.ok().filter(|url| !url.is_empty())
 }
 
-macro_rules! client {
+macro_rules! config {
     ($self:ident, $sdk:ident, $service:literal) => {{
         let mut config = $sdk::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -79,7 +93,7 @@ macro_rules! client {
             .timeout_config($self.timeouts.clone())
             .http_client($self.http.clone());
         config.set_endpoint_url(endpoint($service));
-        $sdk::Client::from_conf(config.build())
+        config
     }};
 }
 
@@ -102,16 +116,58 @@ impl Aws {
     }
 
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        client!(self, aws_sdk_dynamodb, "DYNAMODB")
+        aws_sdk_dynamodb::Client::from_conf(config!(self, aws_sdk_dynamodb, "DYNAMODB").build())
     }
 
     pub fn kms(&self) -> aws_sdk_kms::Client {
-        client!(self, aws_sdk_kms, "KMS")
+        let config = config!(self, aws_sdk_kms, "KMS").interceptor(Throttles("KmsThrottles"));
+        aws_sdk_kms::Client::from_conf(config.build())
     }
 
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
-        client!(self, aws_sdk_secretsmanager, "SECRETS_MANAGER")
+        let config = config!(self, aws_sdk_secretsmanager, "SECRETS_MANAGER");
+        let config = config.interceptor(Throttles("SecretsManagerThrottles"));
+        aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
+}
+
+/// Counts, under this name, the attempts that a service turns away because the account has made too many calls; also
+/// those after which the SDK has tried again and succeeded. DynamoDB counts its own, for each table; these two tell nobody.
+#[derive(Debug)]
+struct Throttles(&'static str);
+
+impl Intercept for Throttles {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let error = context.output_or_error().and_then(Result::err);
+        let code = error.and_then(OrchestratorError::as_operation_error).and_then(code);
+        if let Some("ThrottlingException" | "LimitExceededException") = code {
+            let (stack, function) = (env::var("BIFROST_STACK").unwrap_or_default(), emf::function());
+            // An alarm asks about the whole stack, the dashboard which function it was.
+            let (stack, function) = (("stack", stack.as_str()), (FUNCTION, function.as_str()));
+            let sets: [&emf::Dimensions<'_>; 2] = [&[stack], &[stack, function]];
+            emf::write([emf::line_by(&sets, &[(self.0, 1)], Timestamp::now())]);
+        }
+        Ok(())
+    }
+}
+
+/// What the service calls an error, whichever of the operations that we use met it.
+fn code(error: &Error) -> Option<&str> {
+    macro_rules! first_of {
+        ($($operation:ty),*) => {
+            None$(.or_else(|| error.downcast_ref::<$operation>().and_then(ProvideErrorMetadata::code)))*
+        };
+    }
+    first_of!(DecryptError, GenerateDataKeyError, SignError, GetPublicKeyError, GetSecretValueError)
 }
 
 /// `reqwest` as the SDK wants it.

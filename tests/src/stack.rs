@@ -155,6 +155,26 @@ impl RunningStack {
         self.try_invoke("auditor", delivery).await
     }
 
+    /// Runs the census.
+    ///
+    /// # Errors
+    /// When it fails or is killed.
+    pub async fn try_census(&self) -> Result<Value, InvokeError> {
+        self.try_invoke("census", json!({})).await
+    }
+
+    /// What the functions have written for CloudWatch to make metrics of so far, in the embedded metric format.
+    ///
+    /// # Panics
+    /// When a line is no JSON.
+    pub fn metrics(&self) -> Vec<Value> {
+        let logs = self.stack.logs();
+        let lines = logs.iter().flat_map(|line| line.lines());
+        let lines = lines.filter_map(|line| Some(&line[line.find('{')?..]));
+        let lines = lines.filter(|line| line.contains("\"_aws\":"));
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     async fn try_invoke(&self, function: &'static str, order: Value) -> Result<Value, InvokeError> {
         let stack = Arc::clone(&self.stack);
         RUNTIME.spawn(async move { stack.invoke(function, order).await }).await.unwrap()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bifrost::{
     app::{
+        census::Census,
         connections::ConnectionView,
         overview::{GrantInTrouble, HOURS, MOST_SCOPES, Outcome, Survey, Upcoming},
         page::PageRequest,
@@ -57,18 +58,27 @@ async fn everything(visit: &Visit<'_>) -> Result<Markup, Problem> {
     let mut scopes = vec![Scope::Global];
     scopes.extend(organizations.iter().map(|organization| Scope::Organization(organization.id)));
     scopes.retain(|scope| *scope == Scope::Global || visit.may(Operation::ConnectionsList, *scope));
-    let (survey, integrations, outcomes, upcoming) = tokio::try_join!(
+    let (survey, integrations, outcomes, upcoming, census) = tokio::try_join!(
         visit.bifrost.survey(&scopes, visit.request.public_url()),
         visit.bifrost.count_integrations(),
         visit.bifrost.outcomes(visit.now),
         visit.bifrost.upcoming(),
+        visit.bifrost.recent_census(visit.now),
     )?;
     let complete = survey.complete && all_organizations;
     let needs = needs(&survey, visit.now);
+    let looked = Numbers {
+        organizations: (organizations.len() as u64, all_organizations),
+        connections: (survey.connections.len() as u64, complete),
+        by_status: by_status(&survey.connections),
+    };
+    // What was just looked through is as it is now; what is more than that was counted a while ago.
+    let counted = census.as_ref().filter(|_| !complete);
+    let numbers = counted.map_or(looked, Numbers::counted);
     let tiles = [
-        Tile::new("Organizations", "/console/organizations", organizations.len() as u64, all_organizations),
-        Tile::new("Integrations", "/console/integrations", integrations.0, integrations.1),
-        Tile::new("Connections", "/console/connections", survey.connections.len() as u64, complete),
+        Tile::new("Organizations", "/console/organizations", numbers.organizations),
+        Tile::new("Integrations", "/console/integrations", integrations),
+        Tile::new("Connections", "/console/connections", numbers.connections),
     ];
     Ok(html! {
         @if integrations.0 == 0 && survey.connections.is_empty() { (beginning()) } @else {
@@ -77,7 +87,11 @@ async fn everything(visit: &Visit<'_>) -> Result<Markup, Problem> {
         @if !complete {
             p.hint { "Only the first " (MOST_SCOPES) " organizations and the first connections of each were looked through: there may be more." }
         }
-        (counts(&tiles, &survey.connections))
+        (counts(&tiles, &numbers.by_status))
+        @if let Some(census) = counted {
+            p.hint { "Organizations and connections were counted " (words::time(census.as_of, visit.now)) "." }
+        }
+        @if let Some(census) = &census { (sign_ins(census, visit.now)) }
         h2 { "Refreshes" }
         div.plots { (past(&outcomes)) (ahead(&upcoming, visit.now)) }
     })
@@ -94,7 +108,7 @@ async fn own(visit: &Visit<'_>) -> Result<Markup, Problem> {
         let (count, all) = visit.bifrost.count_integrations().await?;
         return Ok(html! {
             p { "A key of the role user sees the integrations of the platform; connections and organizations are for its admins." }
-            (counts(&[Tile::new("Integrations", "/console/integrations", count, all)], &[]))
+            (counts(&[Tile::new("Integrations", "/console/integrations", (count, all))], &BTreeMap::new()))
         });
     };
     let (mapped, all_mapped) = visit.bifrost.mapped_to(id, MOST_MAPPINGS).await?;
@@ -320,17 +334,39 @@ struct Tile {
 }
 
 impl Tile {
-    fn new(label: &'static str, address: &'static str, count: u64, complete: bool) -> Self {
+    /// `count`: how many, and whether these are all.
+    fn new(label: &'static str, address: &'static str, (count, complete): (u64, bool)) -> Self {
         Self { label, address, count, complete }
     }
 }
 
-fn counts(tiles: &[Tile], connections: &[ConnectionView]) -> Markup {
-    let mut by_status: BTreeMap<usize, (ConnectionStatus, usize)> = BTreeMap::new();
-    for connection in connections {
-        let place = STATUSES.iter().position(|status| *status == connection.status).unwrap_or(STATUSES.len());
-        by_status.entry(place).or_insert((connection.status, 0)).1 += 1;
+/// How much there is in all scopes: each with whether it is all.
+struct Numbers {
+    organizations: (u64, bool),
+    connections: (u64, bool),
+    by_status: BTreeMap<ConnectionStatus, u64>,
+}
+
+impl Numbers {
+    fn counted(census: &Census) -> Self {
+        let by_status = census.counts.connections.clone();
+        Self {
+            organizations: (census.counts.organizations, true),
+            connections: (by_status.values().sum(), true),
+            by_status,
+        }
     }
+}
+
+fn by_status(connections: &[ConnectionView]) -> BTreeMap<ConnectionStatus, u64> {
+    let mut by_status = BTreeMap::new();
+    for connection in connections {
+        *by_status.entry(connection.status).or_default() += 1;
+    }
+    by_status
+}
+
+fn counts(tiles: &[Tile], by_status: &BTreeMap<ConnectionStatus, u64>) -> Markup {
     html! {
         div.tiles {
             @for Tile { label, address, count, complete } in tiles {
@@ -340,22 +376,40 @@ fn counts(tiles: &[Tile], connections: &[ConnectionView]) -> Markup {
                 }
             }
         }
-        @if !by_status.is_empty() {
-            ul.statuses aria-label="Connections by status" {
-                @for (status, count) in by_status.values() { li { (words::status(*status)) " " (count) } }
+        (statuses("Connections by status", by_status))
+    }
+}
+
+/// The worst first, and those that there are.
+fn statuses(label: &str, by_status: &BTreeMap<ConnectionStatus, u64>) -> Markup {
+    let count =
+        |status: ConnectionStatus| Some((status, *by_status.get(&status).filter(|count| **count > 0)?));
+    let counted: Vec<_> = ConnectionStatus::ALL.into_iter().filter_map(count).collect();
+    html! {
+        @if !counted.is_empty() {
+            ul.statuses aria-label=(label) {
+                @for (status, count) in counted { li { (words::status(status)) " " (count) } }
             }
         }
     }
 }
 
-/// The worst first.
-const STATUSES: [ConnectionStatus; 5] = [
-    ConnectionStatus::Reauthorize,
-    ConnectionStatus::Failing,
-    ConnectionStatus::Active,
-    ConnectionStatus::Pending,
-    ConnectionStatus::NotConnected,
-];
+/// How grants are doing, of which organizations on global connections may have thousands.
+fn sign_ins(census: &Census, now: Timestamp) -> Markup {
+    let mut by_status = BTreeMap::new();
+    for (grant, count) in &census.counts.grants {
+        // What was given up, or has not begun, is no sign-in.
+        if !matches!(grant, GrantStatus::New | GrantStatus::Disconnected) {
+            by_status.insert(words::status_of_grant(*grant), *count);
+        }
+    }
+    html! {
+        @if by_status.values().any(|count| *count > 0) {
+            p.hint { "Sign-ins, with those of organizations on global connections, counted " (words::time(census.as_of, now)) ":" }
+            (statuses("Sign-ins by status", &by_status))
+        }
+    }
+}
 
 /// `14:00`, and in full, for there are two days: `2026-01-31 14:00–15:00`.
 fn hour_words(hour: Timestamp) -> (String, String) {

@@ -62,12 +62,11 @@ pub(crate) fn status(status: ConnectionStatus) -> Markup {
 
 /// The same of a grant, which a connection has for itself or for an organization.
 pub(crate) fn grant_status(grant: GrantStatus) -> Markup {
-    status(match grant {
-        GrantStatus::New | GrantStatus::Disconnected => ConnectionStatus::NotConnected,
-        GrantStatus::Active => ConnectionStatus::Active,
-        GrantStatus::Failing => ConnectionStatus::Failing,
-        GrantStatus::Reauthorize => ConnectionStatus::Reauthorize,
-    })
+    status(status_of_grant(grant))
+}
+
+pub(crate) fn status_of_grant(grant: GrantStatus) -> ConnectionStatus {
+    ConnectionStatus::of(Some(grant), false, false)
 }
 
 /// A word with a colour, for those who see it: `good`, `warn`, `bad`, `idle`.

@@ -4,6 +4,7 @@
 pub mod about;
 pub mod api_keys;
 pub mod authenticate;
+pub mod census;
 pub mod clean_up;
 mod client_secret;
 pub mod connect;

@@ -1,32 +1,35 @@
-//! CloudWatch metrics, as lines of the log in the embedded metric format
-//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
+//! The metrics of what scheduled functions did and found.
 //!
-//! A line costs next to nothing, a name 0.30 USD a month: each combination of a metric and its dimensions is one. So a
-//! provider has its own only when something of it was refreshed or failed, under a name that only the platform's
-//! administrators can add to (see `app::sweep`).
+//! A name costs 0.30 USD a month. So a provider has its own only when something of it was refreshed or failed, under a
+//! name that only the platform's administrators can add to (see `app::sweep`).
 
-use std::{env, io::Write};
-
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
-    app::sweep::{Expiring, Sweep, SweepReport},
-    model::Timestamp,
+    app::{
+        census::Counts,
+        sweep::{Expiring, Sweep, SweepReport},
+    },
+    emf::{self, FUNCTION, line},
+    model::{Timestamp, grant::GrantStatus},
 };
-
-const NAMESPACE: &str = "Bifrost";
-
-/// The stack's alarms tell functions of several stacks apart by this.
-const FUNCTION: &str = "function";
 
 /// Writes what a sweep did to the log, where CloudWatch takes it from.
 pub fn emit(sweep: &Sweep) {
-    let function = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
-    let mut out = std::io::stdout().lock();
-    for line in lines(sweep, &function, Timestamp::now()) {
-        // Nobody can be told that nobody listens.
-        let _ = writeln!(out, "{line}");
-    }
+    emf::write(lines(sweep, &emf::function(), Timestamp::now()));
+}
+
+/// Writes how many grants there are of each status. The other counts change seldom: the console shows them.
+pub fn emit_census(counts: &Counts) {
+    emf::write(census_lines(counts, &emf::function(), Timestamp::now()));
+}
+
+fn census_lines(counts: &Counts, function: &str, now: Timestamp) -> Vec<Value> {
+    let of = |status: GrantStatus| counts.grants.get(&status).copied().unwrap_or_default();
+    let line = |status: GrantStatus| {
+        line(&[(FUNCTION, function), ("status", status.as_str())], &[("Grants", of(status))], now)
+    };
+    GrantStatus::ALL.into_iter().map(line).collect()
 }
 
 fn lines(sweep: &Sweep, function: &str, now: Timestamp) -> Vec<Value> {
@@ -63,31 +66,40 @@ fn lines(sweep: &Sweep, function: &str, now: Timestamp) -> Vec<Value> {
     lines
 }
 
-fn line(dimensions: &[(&str, &str)], metrics: &[(&str, u64)], now: Timestamp) -> Value {
-    let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
-    let definitions: Vec<Value> =
-        metrics.iter().map(|(name, _)| json!({"Name": name, "Unit": "Count"})).collect();
-    let mut line = Map::new();
-    line.insert(
-        "_aws".to_owned(),
-        json!({
-            "Timestamp": now.unix_millis(),
-            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [names], "Metrics": definitions}],
-        }),
-    );
-    // Lambda drops lines below the level that is set, and takes one without a level for INFO.
-    line.insert("level".to_owned(), json!("FATAL"));
-    line.extend(dimensions.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
-    line.extend(metrics.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
-    Value::Object(line)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::app::sweep::Tally;
+
+    /// What CloudWatch takes no notice of otherwise.
+    fn assert_declared(line: &Value) {
+        let definition = &line["_aws"]["CloudWatchMetrics"][0];
+        for name in
+            definition["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap())
+        {
+            assert!(line[name.as_str().unwrap()].is_string(), "{line}");
+        }
+        for metric in definition["Metrics"].as_array().unwrap() {
+            assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_census_has_a_line_for_each_status_and_zero_where_there_is_none() {
+        let grants = BTreeMap::from([(GrantStatus::Active, 7)]);
+        let counts = Counts { organizations: 3, connections: BTreeMap::new(), grants };
+        let lines = census_lines(&counts, "census", Timestamp::now());
+        lines.iter().for_each(assert_declared);
+        let told: Vec<_> =
+            lines.iter().map(|line| (line["status"].clone(), line["Grants"].clone())).collect();
+        let expected = [("new", 0), ("active", 7), ("failing", 0), ("reauthorize", 0), ("disconnected", 0)];
+        assert_eq!(told, expected.map(|(status, count)| (json!(status), json!(count))));
+        for status in GrantStatus::ALL {
+            assert_eq!(json!(status), status.as_str());
+        }
+    }
 
     #[test]
     fn a_line_declares_every_metric_and_dimension_that_it_has() {
@@ -102,15 +114,7 @@ mod tests {
         let sweep = Sweep { report, providers, trouble: None, expiring };
         let lines = lines(&sweep, "refresher", Timestamp::now());
         assert_eq!(lines.len(), 5);
-        for line in &lines {
-            let definition = &line["_aws"]["CloudWatchMetrics"][0];
-            for name in definition["Dimensions"][0].as_array().unwrap() {
-                assert!(line[name.as_str().unwrap()].is_string(), "{line}");
-            }
-            for metric in definition["Metrics"].as_array().unwrap() {
-                assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{line}");
-            }
-        }
+        lines.iter().for_each(assert_declared);
         assert_eq!(
             (&lines[0]["Remaining"], &lines[1]["Failed"], &lines[2]["Failed"]),
             (&json!(0), &json!(3), &json!(1))

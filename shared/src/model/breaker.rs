@@ -93,7 +93,13 @@ impl Breaker {
     /// Whether this is about the connection as it is now, and holds its grants back.
     pub fn holds(&self, connection: &Connection) -> bool {
         let differ = connection.settings.token_placeholders().next().is_some();
-        self.about() == about(connection) && self.tenants.len() >= if differ { TENANTS } else { 1 }
+        self.holds_one(about(connection), differ)
+    }
+
+    /// The same of a connection of which no more is known than its id and revision, and whether its token URL differs by
+    /// tenant.
+    pub fn holds_one(&self, connection: (ConnectionId, u64), differ: bool) -> bool {
+        self.about() == connection && self.tenants.len() >= if differ { TENANTS } else { 1 }
     }
 
     /// What `seen`, the breaker as it was read, lets a grant of the connection do.

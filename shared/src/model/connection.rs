@@ -185,7 +185,7 @@ pub struct NewConnection {
 }
 
 /// How a connection is doing, judged by the grant that serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectionStatus {
@@ -210,18 +210,28 @@ pub struct LastError {
     pub at: Timestamp,
 }
 
+impl ConnectionStatus {
+    /// The worst first.
+    pub const ALL: [Self; 5] =
+        [Self::Reauthorize, Self::Failing, Self::Active, Self::Pending, Self::NotConnected];
+
+    /// `pending`: the last link given out is still good. `held_back`: as in [`Connection::status`].
+    pub fn of(grant: Option<GrantStatus>, pending: bool, held_back: bool) -> Self {
+        match grant {
+            None | Some(GrantStatus::New | GrantStatus::Disconnected) if pending => Self::Pending,
+            None | Some(GrantStatus::New | GrantStatus::Disconnected) => Self::NotConnected,
+            Some(GrantStatus::Active) if !held_back => Self::Active,
+            Some(GrantStatus::Active | GrantStatus::Failing) => Self::Failing,
+            Some(GrantStatus::Reauthorize) => Self::Reauthorize,
+        }
+    }
+}
+
 impl Connection {
     /// `held_back`: the provider does not accept the client, so that nothing can be refreshed.
     pub fn status(&self, grant: Option<&Grant>, held_back: bool, now: Timestamp) -> ConnectionStatus {
-        match grant.map(|grant| grant.status) {
-            None | Some(GrantStatus::New | GrantStatus::Disconnected) => match self.pending_until {
-                Some(until) if until > now => ConnectionStatus::Pending,
-                _ => ConnectionStatus::NotConnected,
-            },
-            Some(GrantStatus::Active) if !held_back => ConnectionStatus::Active,
-            Some(GrantStatus::Active | GrantStatus::Failing) => ConnectionStatus::Failing,
-            Some(GrantStatus::Reauthorize) => ConnectionStatus::Reauthorize,
-        }
+        let pending = self.pending_until.is_some_and(|until| until > now);
+        ConnectionStatus::of(grant.map(|grant| grant.status), pending, held_back)
     }
 
     /// What to do about what the client proves itself with, when that expires soon or has expired.

@@ -32,7 +32,7 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(15);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30 * 60);
 
 /// How a grant is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantStatus {
     /// A client_credentials grant whose first token is being minted.
@@ -163,6 +163,20 @@ pub enum Refusal {
 }
 
 impl GrantStatus {
+    pub const ALL: [Self; 5] =
+        [Self::New, Self::Active, Self::Failing, Self::Reauthorize, Self::Disconnected];
+
+    /// As it is stored, and as metrics call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Active => "active",
+            Self::Failing => "failing",
+            Self::Reauthorize => "reauthorize",
+            Self::Disconnected => "disconnected",
+        }
+    }
+
     /// Whether there is a grant at all, be it a broken one.
     pub fn is_connected(self) -> bool {
         self != Self::Disconnected

@@ -31,6 +31,7 @@ pub const INTEGRATION_PREFIX: &str = "INTEGRATION#";
 pub const CONNECTION_PREFIX: &str = "CONNECTION#";
 pub const MAPPING_PREFIX: &str = "MAPPING#";
 pub const GRANT_PREFIX: &str = "GRANT#";
+pub(super) const BREAKER_PREFIX: &str = "BREAKER#";
 
 impl ItemKey {
     pub(super) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
@@ -61,6 +62,11 @@ impl ItemKey {
         Self::new(partition(Scope::Global), format!("SWEPT#{}", &hour.to_string()[..13]))
     }
 
+    /// What was last counted in all scopes.
+    pub(super) fn census() -> Self {
+        Self::new(partition(Scope::Global), "CENSUS")
+    }
+
     pub fn integration(name: &FoldedName) -> Self {
         Self::new(partition(Scope::Global), format!("{INTEGRATION_PREFIX}{name}"))
     }
@@ -80,7 +86,7 @@ impl ItemKey {
 
     /// The breaker of the connection that `scope` has under this name.
     pub fn breaker(scope: Scope, name: &FoldedName) -> Self {
-        Self::new(partition(scope), format!("BREAKER#{name}"))
+        Self::new(partition(scope), format!("{BREAKER_PREFIX}{name}"))
     }
 
     /// The grant of `scope` on the connection that `owner` has under this name.
@@ -122,7 +128,13 @@ impl ItemKey {
     /// The key of the breaker of the connection that this is the key of.
     pub fn breaker_of_connection(&self) -> Option<Self> {
         let name = self.sk.strip_prefix(CONNECTION_PREFIX)?;
-        Some(Self::new(self.pk.clone(), format!("BREAKER#{name}")))
+        Some(Self::new(self.pk.clone(), format!("{BREAKER_PREFIX}{name}")))
+    }
+
+    /// The key of the connection that this is the key of the breaker of.
+    pub fn connection_of_breaker(&self) -> Option<Self> {
+        let name = self.sk.strip_prefix(BREAKER_PREFIX)?;
+        Some(Self::new(self.pk.clone(), format!("{CONNECTION_PREFIX}{name}")))
     }
 
     /// The key of the integration that this is the key of a mapping of.

@@ -6,6 +6,7 @@
 pub mod api_keys;
 pub mod batch;
 pub mod breakers;
+pub mod census;
 pub mod cleanups;
 pub mod connections;
 pub mod data_keys;

@@ -13,8 +13,8 @@ use super::{
     error::problem,
     item::{Item, from_item, text},
     keys::{
-        CLEANUPS, CONNECTION_PREFIX, GRANT_PREFIX, INTEGRATION_PREFIX, MAPPING_PREFIX, keys_of, named,
-        organizations_partition, partition,
+        BREAKER_PREFIX, CLEANUPS, CONNECTION_PREFIX, GRANT_PREFIX, INTEGRATION_PREFIX, MAPPING_PREFIX,
+        keys_of, named, organizations_partition, partition,
     },
 };
 use crate::model::{FoldedName, IntegrationId, OrganizationId, Problem, Scope, Timestamp};
@@ -84,6 +84,13 @@ impl Listing {
     /// An organization's grants, by connection.
     pub(super) fn grants_of(organization: OrganizationId) -> Self {
         Self::table(partition(Scope::Organization(organization)), GRANT_PREFIX)
+    }
+
+    /// A scope's breakers, connections and grants, in this order; with the platform's own there is [`ItemKey::census`].
+    pub(super) fn countable(scope: Scope) -> Self {
+        // `~` comes behind all that may follow the prefix.
+        let range = Range::Between(BREAKER_PREFIX.to_owned(), format!("{GRANT_PREFIX}~"));
+        Self { index: Index::Table, partition: partition(scope), range }
     }
 
     /// Deletions that are not finished.
@@ -312,7 +319,7 @@ impl Store {
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 
-    fn querying(&self, listing: &Listing) -> QueryFluentBuilder {
+    pub(super) fn querying(&self, listing: &Listing) -> QueryFluentBuilder {
         let (partition, sort) = listing.index.keys();
         let mut names = HashMap::from([("#partition".to_owned(), partition.to_owned())]);
         let mut values = HashMap::from([(":partition".to_owned(), text(&listing.partition))]);

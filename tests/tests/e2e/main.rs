@@ -6,6 +6,7 @@
 
 mod access;
 mod audit;
+mod census;
 mod claims;
 mod cleaner;
 mod connect;
@@ -30,3 +31,4 @@ mod restores;
 mod schedule;
 mod secrecy;
 mod tenants;
+mod throttles;

@@ -7,7 +7,7 @@ use bifrost::model::access::Operation;
 use bifrost_local::template::{self, Method, Template};
 
 /// Functions that no route leads to.
-const WITHOUT_ROUTE: [&str; 5] = ["auditor", "authorizer", "cleaner", "refresher", "resealer"];
+const WITHOUT_ROUTE: [&str; 6] = ["auditor", "authorizer", "census", "cleaner", "refresher", "resealer"];
 
 pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

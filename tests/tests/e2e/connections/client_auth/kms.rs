@@ -97,6 +97,35 @@ async fn while_kms_is_down_nothing_is_sent_leased_or_blamed_on_the_grant() {
 }
 
 #[tokio::test]
+async fn what_kms_throttles_of_signing_is_tried_again_and_counted() {
+    let app = TestApp::alone().await;
+    let arn = key(&app, "ECC_NIST_P256", true).await;
+    let provider = provider_with(public_half(&app, &arn).await).await;
+    let throttled = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&throttled);
+    app.stack().set_fault_hook(move |call| {
+        let mut heard = heard.lock().unwrap();
+        let first = ["Sign", "GetPublicKey"].contains(&call.operation)
+            && !heard.iter().any(|known| known == call.operation);
+        first.then(|| {
+            heard.push(call.operation.to_owned());
+            Fault::throttled()
+        })
+    });
+    let connection = signed_in(&app, &provider, by_arn(&arn)).await;
+    refresh(&app, &connection).await.expect(200);
+    assert_eq!(*throttled.lock().unwrap(), ["GetPublicKey", "Sign"]);
+    let counted = || app.stack().metrics().iter().filter(|line| line["KmsThrottles"] == 1).count();
+    for _ in 0..200 {
+        if counted() == 2 {
+            return;
+        }
+        bifrost_tests::pause(20).await;
+    }
+    panic!("{} of 2 were counted: {}", counted(), app.stack().logs());
+}
+
+#[tokio::test]
 async fn a_token_that_is_still_good_costs_no_signature() {
     let app = TestApp::alone().await;
     let arn = key(&app, "ECC_NIST_P256", true).await;
