@@ -34,7 +34,11 @@ fn the_template_that_is_deployed_is_understood() {
     assert_eq!(resolve.timeout, Duration::from_secs(90));
     let callback = template.routes.iter().find(|route| route.path == "/api/oauth/callback").unwrap();
     assert_eq!(callback.authorizer, None);
-    assert_eq!(template.schedules[0].every, Duration::from_secs(60));
+    let every = |function: &str| {
+        let schedules = template.schedules.iter().filter(|schedule| schedule.function == function);
+        schedules.map(|schedule| schedule.every.as_secs()).collect::<Vec<_>>()
+    };
+    assert_eq!((every("RefresherFunction"), every("CensusFunction")), (vec![60; 4], vec![3600]));
     assert_eq!(template.secrets.len(), 1);
 }
 
