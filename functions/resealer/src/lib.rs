@@ -7,6 +7,7 @@ use bifrost::{
         Bifrost, Deadline,
         reseal::{ResealOrder, ResealReport},
     },
+    edge::metrics,
     model::Problem,
 };
 
@@ -15,5 +16,7 @@ pub async fn handle(
     order: ResealOrder,
     deadline: Deadline,
 ) -> Result<ResealReport, Problem> {
-    bifrost.reseal(order, deadline).await
+    let report = bifrost.reseal(order, deadline).await?;
+    metrics::emit_reseal(&report);
+    Ok(report)
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     app::{
         census::Counts,
+        reseal::ResealReport,
         sweep::{Expiring, Sweep, SweepReport},
     },
     emf::{self, FUNCTION, line},
@@ -22,6 +23,12 @@ pub fn emit(sweep: &Sweep) {
 /// Writes how many grants there are of each status. The other counts change seldom: the console shows them.
 pub fn emit_census(counts: &Counts) {
     emf::write(census_lines(counts, &emf::function(), Timestamp::now()));
+}
+
+/// Writes how many values no data key opened, in the scopes that a run of the resealer looked through.
+pub fn emit_reseal(report: &ResealReport) {
+    let unreadable = [("Unreadable", report.unreadable as u64)];
+    emf::write([line(&[(FUNCTION, &emf::function())], &unreadable, Timestamp::now())]);
 }
 
 fn census_lines(counts: &Counts, function: &str, now: Timestamp) -> Vec<Value> {

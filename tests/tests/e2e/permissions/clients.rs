@@ -46,16 +46,11 @@ async fn a_secret_in_secrets_manager_is_read_by_every_function_that_proves_a_cli
 #[tokio::test]
 async fn a_key_in_kms_signs_for_every_function_that_proves_a_client() {
     let app = TestApp::alone().await;
-    let tags = json!([{"TagKey": "bifrost:client-key", "TagValue": "true"}]);
-    let request = json!({"KeyUsage": "SIGN_VERIFY", "KeySpec": "ECC_NIST_P256", "Tags": tags});
-    let made = app.stack().aws("TrentService.CreateKey", request).await.unwrap();
-    let arn = &made["KeyMetadata"]["Arn"];
-    let public = app.stack().aws("TrentService.GetPublicKey", json!({"KeyId": arn})).await.unwrap();
-    let spki = STANDARD.decode(public["PublicKey"].as_str().unwrap()).unwrap();
+    let (arn, key) = key_in_kms(&app).await;
     let provider = TestProvider::with(|options| {
         options.access_token_lifetime = LIFETIME;
         let id = options.clients[0].id.clone();
-        options.clients = vec![Client::with_key(id, ClientKey::from_spki(spki))];
+        options.clients = vec![Client::with_key(id, key)];
     })
     .await;
     let client = json!({"client_secret": null, "client_auth": "private_key_jwt", "client_key_arn": arn});
@@ -63,6 +58,17 @@ async fn a_key_in_kms_signs_for_every_function_that_proves_a_client() {
     for function in PROVING {
         assert!(calls(&app, function, "KMS.Sign") > 0, "{function}");
     }
+}
+
+/// A key that may sign for clients: its ARN, and the half of it that a provider knows.
+pub(super) async fn key_in_kms(app: &TestApp) -> (String, ClientKey) {
+    let tags = json!([{"TagKey": "bifrost:client-key", "TagValue": "true"}]);
+    let request = json!({"KeyUsage": "SIGN_VERIFY", "KeySpec": "ECC_NIST_P256", "Tags": tags});
+    let made = app.stack().aws("TrentService.CreateKey", request).await.unwrap();
+    let arn = &made["KeyMetadata"]["Arn"];
+    let public = app.stack().aws("TrentService.GetPublicKey", json!({"KeyId": arn})).await.unwrap();
+    let spki = STANDARD.decode(public["PublicKey"].as_str().unwrap()).unwrap();
+    (arn.as_str().unwrap().to_owned(), ClientKey::from_spki(spki))
 }
 
 /// All that can happen to connections of a client.

@@ -3,6 +3,7 @@
 //! what the code can come to need; `tests/policies.rs` then finds it used.
 
 mod clients;
+mod console;
 mod first_seal;
 mod rare;
 
