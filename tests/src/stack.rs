@@ -11,6 +11,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::pause;
+
 /// The origin that the tests' stacks allow people to be sent back to after connecting.
 pub const RETURN_TO_ORIGIN: &str = "https://app.example.com";
 
@@ -163,16 +165,25 @@ impl RunningStack {
         self.try_invoke("census", json!({})).await
     }
 
-    /// What the functions have written for CloudWatch to make metrics of so far, in the embedded metric format.
+    /// The lines that functions have written for CloudWatch to make this metric of (embedded metric format), once there are
+    /// so many: what a process writes is in the log a moment after its answer.
     ///
     /// # Panics
-    /// When a line is no JSON.
-    pub fn metrics(&self) -> Vec<Value> {
-        let logs = self.stack.logs();
-        let lines = logs.iter().flat_map(|line| line.lines());
-        let lines = lines.filter_map(|line| Some(&line[line.find('{')?..]));
-        let lines = lines.filter(|line| line.contains("\"_aws\":"));
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    /// When there are too few after some seconds, or one is no JSON.
+    pub async fn metrics(&self, metric: &str, count: usize) -> Vec<Value> {
+        for _ in 0..500 {
+            let logs = self.stack.logs();
+            let lines = logs.iter().flat_map(|line| line.lines());
+            let lines = lines.filter_map(|line| Some(&line[line.find('{')?..]));
+            let lines = lines.filter(|line| line.contains("\"_aws\":"));
+            let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let found: Vec<_> = lines.filter(|line| !line[metric].is_null()).collect();
+            if found.len() >= count {
+                return found;
+            }
+            pause(20).await;
+        }
+        panic!("not {count} lines with {metric}: {}", self.logs());
     }
 
     async fn try_invoke(&self, function: &'static str, order: Value) -> Result<Value, InvokeError> {

@@ -285,13 +285,9 @@ async fn the_report_is_also_metrics_without_a_secret_in_them() {
     good.control().set_access_token_lifetime(Duration::from_secs(3600));
     pause(2_500).await;
     assert_eq!(counts(&app.sweep().await), [3, 2, 1, 0, 0]);
+    // Of all, of each provider, and of the error.
+    let lines = app.stack().metrics("Failed", 4).await;
     let logs = app.stack().logs();
-    let lines: Vec<Value> = logs
-        .lines()
-        .filter_map(|line| line.split_once(" | ")?.1.strip_prefix('{'))
-        .filter(|line| line.contains("\"_aws\":"))
-        .map(|line| serde_json::from_str(&format!("{{{line}")).unwrap())
-        .collect();
     let host = |provider: &TestProvider| provider.url("").replace("http://", "");
     let line = |dimensions: &[(&str, &str)]| {
         let names = dimensions.iter().map(|(name, _)| *name);

@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use bifrost_tests::{TestApp, TestProvider};
+use bifrost_tests::{TestApp, TestProvider, pause};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -12,13 +10,12 @@ fn in_days(days: i64) -> String {
     at.format(&Rfc3339).unwrap()
 }
 
-/// The last line of metrics about secrets that expire.
-async fn counted(app: &TestApp) -> Value {
+/// A sweep's line of metrics about secrets that expire, of which there were so many before.
+async fn counted(app: &TestApp, before: usize) -> Value {
     app.sweep().await;
-    let logs = app.stack().logs();
-    let mut lines = logs.lines().filter(|line| line.contains("SecretsExpiringIn7Days"));
-    let line = lines.next_back().and_then(|line| line.split_once(" | ")).unwrap().1;
-    serde_json::from_str(line).unwrap()
+    let lines = app.stack().metrics("SecretsExpiringIn7Days", before + 1).await;
+    assert_eq!(lines.len(), before + 1);
+    lines.last().unwrap().clone()
 }
 
 fn counts(line: &Value) -> [u64; 4] {
@@ -68,7 +65,7 @@ async fn a_certificate_that_has_a_long_life_is_not_spoken_of() {
 async fn a_sweep_counts_what_expires_with_one_query_and_names_the_soonest() {
     let app = TestApp::alone().await;
     let provider = TestProvider::start().await;
-    assert_eq!(counts(&counted(&app).await), [0, 0, 0, 0]);
+    assert_eq!(counts(&counted(&app, 0).await), [0, 0, 0, 0]);
     let expiring = |days| json!({"client_secret_expires_at": in_days(days)});
     let mut made = Vec::new();
     for days in [-90, -1, 0, 6, 29, 40] {
@@ -77,7 +74,7 @@ async fn a_sweep_counts_what_expires_with_one_query_and_names_the_soonest() {
     let acme = app.organization("Acme").await;
     app.connection("Halo", &acme.id, &provider, expiring(3)).await;
     let before = app.stack().calls_by("refresher");
-    let line = counted(&app).await;
+    let line = counted(&app, 1).await;
     assert_eq!(counts(&line), [4, 3, 1, 1], "{line}");
     let soonest: Vec<_> =
         line["soonest"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
@@ -95,13 +92,13 @@ async fn a_sweep_counts_what_expires_with_one_query_and_names_the_soonest() {
     patch(&app, &made[1], expiring(300)).await;
     patch(&app, &made[2], json!({"client_secret_expires_at": null})).await;
     app.root().delete(&made[3].path("")).await.expect(204);
-    assert_eq!(counts(&counted(&app).await), [2, 1, 0, 0]);
+    assert_eq!(counts(&counted(&app, 2).await), [2, 1, 0, 0]);
     // Using a connection leaves it where it is.
     app.token(&made[4]).await.expect(200);
-    assert_eq!(counts(&counted(&app).await), [2, 1, 0, 0]);
+    assert_eq!(counts(&counted(&app, 3).await), [2, 1, 0, 0]);
     let elsewhere = app.sweep_shards(1, 255).await;
     assert_eq!(elsewhere["due"], 0);
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    let lines = app.stack().logs().lines().filter(|line| line.contains("SecretsExpiringIn7Days")).count();
-    assert_eq!(lines, 4, "only the sweep with the first shard tells");
+    pause(100).await;
+    let told = app.stack().metrics("SecretsExpiringIn7Days", 4).await;
+    assert_eq!(told.len(), 4, "only the sweep with the first shard tells");
 }

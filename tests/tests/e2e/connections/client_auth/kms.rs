@@ -115,14 +115,8 @@ async fn what_kms_throttles_of_signing_is_tried_again_and_counted() {
     let connection = signed_in(&app, &provider, by_arn(&arn)).await;
     refresh(&app, &connection).await.expect(200);
     assert_eq!(*throttled.lock().unwrap(), ["GetPublicKey", "Sign"]);
-    let counted = || app.stack().metrics().iter().filter(|line| line["KmsThrottles"] == 1).count();
-    for _ in 0..200 {
-        if counted() == 2 {
-            return;
-        }
-        bifrost_tests::pause(20).await;
-    }
-    panic!("{} of 2 were counted: {}", counted(), app.stack().logs());
+    let counted = app.stack().metrics("KmsThrottles", 2).await;
+    assert!(counted.len() == 2 && counted.iter().all(|line| line["KmsThrottles"] == 1), "{counted:?}");
 }
 
 #[tokio::test]
