@@ -21,6 +21,12 @@ for name in left_out:
     del resources[name]
 print("left out, for they rest on metric math:", ", ".join(left_out))
 del template["Globals"]["Function"]["DeploymentPreference"]
+for resource in resources.values():
+    if resource["Type"] == "AWS::Logs::SubscriptionFilter":
+        properties = resource["Properties"]
+        assert properties["FilterPattern"] == '{ $.target = "bifrost::audit" }', properties
+        # MiniStack knows words that a line must have, and no more.
+        properties["FilterPattern"] = '"bifrost::audit"'
 
 code = work / "functions"
 shutil.rmtree(code, ignore_errors=True)

@@ -181,4 +181,27 @@ assert token["access_token"] == "at-2", "what is sealed under a new data key rea
 assert "Sign in" in Api(made["Api"], None).page("/console/sign-in"), "the console is for people"
 root.call("DELETE", f"/organizations/{acme}", expected=204)
 root.call("GET", f"/integrations/Graph/mappings/{acme}", expected=404)
+
+
+def audit_trail():
+    """The lines of the trail, as the auditor's log group has them, beside those of Lambda itself."""
+    pages = boto3.client("logs").get_paginator("filter_log_events").paginate(logGroupName=made["AuditLogs"])
+    messages = [event["message"] for page in pages for event in page["events"]]
+    return [json.loads(message) for message in messages if message.startswith("{")]
+
+
+# What was done above is in the trail, delivered from the logs of the functions that did it.
+done = {("authenticate", "refused"), ("organizations-create", "done"), ("integrations-create", "done"),
+        ("mappings-put", "done"), ("connections-create", "done"), ("integrations-resolve", "done"),
+        ("connections-import", "done"), ("connections-token", "done"), ("organizations-delete", "done")}
+until = time.monotonic() + 30
+while (trail := audit_trail()) is not None and time.monotonic() < until:
+    if done <= {(line["act"], line["outcome"]) for line in trail}:
+        break
+    time.sleep(1)
+found = [(line["act"], line["outcome"]) for line in trail]
+assert done == set(found), found
+assert all(line["target"] == "bifrost::audit" for line in trail), trail
+assert [found.count((act, "done")) for act in ("connections-create", "integrations-resolve")] == [2, 2], found
+print(len(trail), "lines in the audit trail")
 print("all went well")

@@ -88,7 +88,7 @@ impl Act {
 
     /// Of a request to the API.
     pub(super) fn of(operation: Operation, request: &Request, caller: Option<&Caller>) -> Self {
-        let in_path = ["name", "id"].into_iter().find_map(|name| request.path(name));
+        let in_path = ["name", "id", "connection"].into_iter().find_map(|name| request.path(name));
         let in_body = |field: &str| request.json().ok()?.get(field)?.as_str().map(str::to_owned);
         // The rest is told as it is read.
         let organization = if operation == Operation::KeysCreate { in_body("organization_id") } else { None };
