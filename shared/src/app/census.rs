@@ -48,7 +48,7 @@ impl Bifrost {
         }
         if let Some((scope, problem)) = unread.first() {
             let cause = problem.cause_chain().unwrap_or_default();
-            let cause = format!("{} scopes could not be read, among them {scope}: {cause}", unread.len());
+            let cause = format!("{} could not be read, the first of them {scope}: {cause}", unread.len());
             return Err(run.unfinished(&cause));
         }
         let mut counts = run.tally.counts;

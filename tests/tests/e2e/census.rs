@@ -182,8 +182,8 @@ async fn a_census_that_can_not_read_all_scopes_leaves_the_last_one_in_place_and_
     let broken = organizations[1].id.clone();
     app.stack().set_fault_hook(move |call| is_about(call, &broken).then(Fault::throughput_exceeded));
     app.stack().try_census().await.unwrap_err();
-    let said = "3 of 4 scopes were counted, so nothing is published and the last census stays: 1 scopes could not be \
-                read, among them";
+    let said = "3 of 4 scopes were counted, so nothing is published and the last census stays: 1 could not be read, \
+                the first of them";
     assert_said(app.stack(), &format!("{said} {}", organizations[1].id)).await;
     assert_eq!((kept(app.stack()).await, told(app.stack(), 5).await), (item, lines));
     app.stack().end_faults();
