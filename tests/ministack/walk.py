@@ -171,7 +171,7 @@ assert token["generation"] == 2 and token["access_token"] == "at-2", token
 lambda_client = boto3.client("lambda")
 for function, event in [
         ("RefresherFunction", {"shards": {"first": 0, "last": 255}}), ("CleanerFunction", {}),
-        ("ResealerFunction", {"older_than_days": 0})]:
+        ("ResealerFunction", {"older_than_days": 0}), ("CensusFunction", {})]:
     answer = lambda_client.invoke(FunctionName=made[function], Payload=json.dumps(event))
     report = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, report

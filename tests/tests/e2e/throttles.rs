@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bifrost_local::Fault;
-use bifrost_tests::{RunningStack, TestApp, TestProvider, pause};
+use bifrost_tests::{RunningStack, TestApp, TestProvider};
 use serde_json::{Value, json};
 
 /// Lets the first so many calls of this operation be throttled.
