@@ -105,15 +105,8 @@ impl Store {
         version: DataKeyVersion,
         at: Timestamp,
     ) -> Result<(), Problem> {
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.data_keys)
-            .set_key(Some(ItemKey::data_key(scope, version).attributes()))
-            .update_expression("SET superseded_at = if_not_exists(superseded_at, :at)")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":at", attribute(at)?);
-        request.send().await.map(|_| ()).map_err(problem)
+        self.note_on_data_key(scope, version, "SET superseded_at = if_not_exists(superseded_at, :time)", at)
+            .await
     }
 
     /// It stays at least until then.
@@ -123,15 +116,26 @@ impl Store {
         version: DataKeyVersion,
         until: Timestamp,
     ) -> Result<(), Problem> {
+        self.note_on_data_key(scope, version, "SET kept_until = :time", until).await
+    }
+
+    /// Writes a time beside a data key that is there.
+    async fn note_on_data_key(
+        &self,
+        scope: Scope,
+        version: DataKeyVersion,
+        update: &str,
+        time: Timestamp,
+    ) -> Result<(), Problem> {
         let request = self
             .client
             .update_item()
             .table_name(&self.data_keys)
             .set_key(Some(ItemKey::data_key(scope, version).attributes()))
-            .update_expression("SET kept_until = :until")
+            .update_expression(update)
             // Else it would come back, half of it, when it was deleted meanwhile.
             .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":until", attribute(until)?);
+            .expression_attribute_values(":time", attribute(time)?);
         request.send().await.map(|_| ()).map_err(problem)
     }
 
